@@ -51,7 +51,7 @@ def write_atomic(
         try:
             _fill(temp, content)
             _keep_mode(target, temp)
-            os.replace(temp, target)
+            temp.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):
                 temp.unlink()
@@ -70,7 +70,7 @@ def _fill(temp: Path, content: bytes | str | Callable[[Path], object]) -> None:
         data = b""
     else:
         data = content.encode("utf-8") if isinstance(content, str) else content
-    with open(temp, "ab") as file:
+    with temp.open("ab") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -78,7 +78,7 @@ def _fill(temp: Path, content: bytes | str | Callable[[Path], object]) -> None:
 
 def _keep_mode(target: Path, temp: Path) -> None:
     with contextlib.suppress(OSError):
-        os.chmod(temp, stat.S_IMODE(target.stat().st_mode))
+        temp.chmod(stat.S_IMODE(target.stat().st_mode))
 
 
 def _sync_folder(folder: Path) -> None:

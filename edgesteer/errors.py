@@ -121,7 +121,7 @@ class ContextFullError(EngineError):
     """Prompt and answer do not fit the context."""
 
 
-class Busy(EngineError):
+class Busy(EngineError):  # noqa: N818 - named after the state, as HTTP's 503
     """The queue of waiting requests is full."""
 
 
@@ -133,7 +133,7 @@ class MissingExtraError(EdgesteerError):
     """An optional package is not installed."""
 
 
-class Cancelled(EdgesteerError):
+class Cancelled(EdgesteerError):  # noqa: N818 - it reports a wish, not a fault
     """The job was cancelled before it had a result."""
 
     def __init__(self, message: str = "the job was cancelled", hint: str = "") -> None:

@@ -126,9 +126,7 @@ class LayerRange:
         for low, high in self.bands:
             # Whole millionths of a percent: no rounding decides whether a layer is in.
             lo, hi = round(low * _MILLION) * last, round(high * _MILLION) * last
-            found.update(
-                n for n in range(FIRST_LAYER, n_layer) if lo <= 100 * n * _MILLION <= hi
-            )
+            found.update(n for n in range(FIRST_LAYER, n_layer) if lo <= 100 * n * _MILLION <= hi)
         if not found:
             raise LayerError(
                 f"the range {self} holds no layer of a model with {n_layer} layers",
