@@ -1,4 +1,4 @@
-"""What a vector's name may be, and how it is quoted in a steering text.
+"""Names: what they may be, how a steering text quotes them, and which known ones come near.
 
 Does not know which names exist.
 """
@@ -6,10 +6,21 @@ Does not know which names exist.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from edgesteer.errors import InputError
 
-__all__ = ["OPERATIONS", "check_name", "quote_name", "unquote_name"]
+__all__ = [
+    "OPERATIONS",
+    "check_file_name",
+    "check_name",
+    "did_you_mean",
+    "looks_like_path",
+    "quote_name",
+    "slug",
+    "unquote_name",
+]
 
 OPERATIONS = ("add", "ablate", "clamp", "rotate", "keepnorm")
 """What a steering term can do; also the words that may stand before a name as `WORD:`."""
@@ -20,6 +31,7 @@ NAME = r'(?:"(?:[^"]|"")*"|[^\s"=@?&<>]+)'
 _BARE = re.compile(r'[^\s"=@?&<>]+')
 _WORD = re.compile(rf"(?:{'|'.join(OPERATIONS)}):")
 _LONGEST = 1024
+_FILE_NAME = re.compile(r"\w(?:[\w .+-]*[\w+-])?")
 
 
 def check_name(name: object) -> str:
@@ -48,3 +60,38 @@ def quote_name(name: str) -> str:
 def unquote_name(text: str) -> str:
     """What `quote_name` made its text from."""
     return text[1:-1].replace('""', '"') if text.startswith('"') else text
+
+
+def check_file_name(name: str, what: str) -> str:
+    """The name itself when it can be a file's name on every system, else InputError."""
+    if len(name) <= 100 and _FILE_NAME.fullmatch(name):
+        return name
+    raise InputError(
+        f"{name!r} can not be the name of a {what}",
+        "use letters, digits, '-', '_', '+', '.' and spaces; begin and end with a letter or digit",
+    )
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """'Did you mean calm?' for the known words nearest to `word`; '' when none comes near.
+
+    >>> did_you_mean("clam", ["calm", "formal"])
+    'Did you mean calm?'
+    """
+    known = {name.casefold(): name for name in words}
+    near = get_close_matches(word.casefold(), known, n=2, cutoff=0.6)
+    return f"Did you mean {' or '.join(known[name] for name in near)}?" if near else ""
+
+
+def looks_like_path(text: str, suffix: str) -> bool:
+    """Whether `text` is meant as a file's path rather than as a name in the library."""
+    return text.lower().endswith(suffix) or "/" in text or "\\" in text or text.startswith("~")
+
+
+def slug(text: str) -> str:
+    """`text` as a folder's name.
+
+    >>> slug("SmolLM2 135M / Instruct")
+    'SmolLM2-135M-Instruct'
+    """
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "model"
