@@ -1,0 +1,135 @@
+"""edgesteer: make a steering vector on the weights you run, and turn it while the model talks.
+
+Importing this costs nothing: each name is fetched from its module when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgesteer.chat import Chat
+    from edgesteer.errors import (
+        ArchitectureError,
+        Busy,
+        Cancelled,
+        ContextFullError,
+        DeviceError,
+        EdgesteerError,
+        EdgesteerWarning,
+        EngineError,
+        FileWriteError,
+        FitWarning,
+        InputError,
+        LayerError,
+        MissingExtraError,
+        ModelError,
+        NotFoundError,
+        PairsError,
+        RecipeError,
+        SteeringError,
+        StrengthWarning,
+        VectorFileError,
+        VectorMismatchError,
+    )
+    from edgesteer.identity import ModelIdentity, read_model_identity
+    from edgesteer.layers import LayerRange
+    from edgesteer.library import Library
+    from edgesteer.model import Job, Model, Reply
+    from edgesteer.recipe import Recipe
+    from edgesteer.sampling import Sampling
+    from edgesteer.steering import Gate, Steering, Term, as_steering
+    from edgesteer.vector import Calibration, ControlVector
+
+_HOMES = {
+    "chat": ("Chat",),
+    "errors": (
+        "ArchitectureError",
+        "Busy",
+        "Cancelled",
+        "ContextFullError",
+        "DeviceError",
+        "EdgesteerError",
+        "EdgesteerWarning",
+        "EngineError",
+        "FileWriteError",
+        "FitWarning",
+        "InputError",
+        "LayerError",
+        "MissingExtraError",
+        "ModelError",
+        "NotFoundError",
+        "PairsError",
+        "RecipeError",
+        "SteeringError",
+        "StrengthWarning",
+        "VectorFileError",
+        "VectorMismatchError",
+    ),
+    "identity": ("ModelIdentity", "read_model_identity"),
+    "layers": ("LayerRange",),
+    "library": ("Library",),
+    "model": ("Job", "Model", "Reply"),
+    "recipe": ("Recipe",),
+    "sampling": ("Sampling",),
+    "steering": ("Gate", "Steering", "Term", "as_steering"),
+    "vector": ("Calibration", "ControlVector"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ArchitectureError",
+    "Busy",
+    "Calibration",
+    "Cancelled",
+    "Chat",
+    "ContextFullError",
+    "ControlVector",
+    "DeviceError",
+    "EdgesteerError",
+    "EdgesteerWarning",
+    "EngineError",
+    "FileWriteError",
+    "FitWarning",
+    "Gate",
+    "InputError",
+    "Job",
+    "LayerError",
+    "LayerRange",
+    "Library",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "ModelIdentity",
+    "NotFoundError",
+    "PairsError",
+    "Recipe",
+    "RecipeError",
+    "Reply",
+    "Sampling",
+    "Steering",
+    "SteeringError",
+    "StrengthWarning",
+    "Term",
+    "VectorFileError",
+    "VectorMismatchError",
+    "__version__",
+    "as_steering",
+    "read_model_identity",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'edgesteer' has no attribute {name!r}")
+    value = getattr(import_module(f"edgesteer.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
