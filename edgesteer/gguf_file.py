@@ -22,10 +22,10 @@ Our own facts, which other tools pass over. A file without edgesteer.version is 
     edgesteer.calibration             JSON text, the evidence of the band
     edgesteer.meta                    JSON text, keys sorted
 
-The same value gives the same bytes. Foreign files (repeng, llama.cpp's cvector-generator and others)
-are read with model None, the file's stem as the name, and what their keys say in
-meta["foreign"]: model_hint, layer_count and layer_count_type ("i32" is what cvector-generator
-writes, whose directions sit one layer too high).
+The same value gives the same bytes. Foreign files (repeng, llama.cpp's cvector-generator, others)
+are read with model None, the file's stem as the name, and what their keys say in meta["foreign"]:
+model_hint, layer_count and layer_count_type ("i32" is what cvector-generator writes, whose
+directions sit one layer too high).
 """
 
 from __future__ import annotations

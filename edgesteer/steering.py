@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
-from edgesteer.errors import (
-    FitWarning,
-    LayerError,
-    SteeringError,
-    StrengthWarning,
-    VectorMismatchError,
-)
-from edgesteer.layers import FIRST_LAYER, LayerRange
+from edgesteer.errors import SteeringError
+from edgesteer.layers import FIRST_LAYER
 from edgesteer.steering_text import format_term, parse_number, parse_text, suggest
 from edgesteer.terms import Gate, Operation, Scope, Term
 
@@ -218,7 +209,9 @@ class Steering:
             )
         key = (n_layer, n_embd)
         if key not in self._memo:
-            self._memo[key] = _compose(self.terms, n_layer, n_embd)
+            from edgesteer.compose import compose_terms
+
+            self._memo[key] = compose_terms(self.terms, n_layer, n_embd)
         buffer: NDArray[np.float32] = self._memo[key]
         return buffer
 
@@ -231,15 +224,17 @@ class Steering:
         """
         key = ("fingerprint", n_layer, n_embd)
         if key not in self._memo:
+            from edgesteer.compose import acting_fields
+
             static, rest = self.split()
             buffer = static.compose(n_layer, n_embd)
-            fields = [_acting_fields(term, n_layer, n_embd) for term in rest.terms]
+            fields = [acting_fields(term, n_layer, n_embd) for term in rest.terms]
             if not fields and not buffer.any():
                 self._memo[key] = PLAIN
             else:
                 head = json.dumps([n_layer, n_embd, fields]).encode()
                 digest = hashlib.sha256(head)
-                digest.update(memoryview(buffer).cast("B"))
+                digest.update(buffer.reshape(-1).data)
                 self._memo[key] = digest.hexdigest()
         text: str = self._memo[key]
         return text
@@ -250,11 +245,10 @@ class Steering:
         Raises SteeringError when a term is no plain addition, when models are not known well enough
         or when nothing is left; VectorMismatchError when the vectors belong to different models.
         """
-        import numpy as np
-
+        from edgesteer.compose import vector_of
         from edgesteer.vector import ControlVector
 
-        vectors = [_vector(term) for term in self.terms if term.acts]
+        vectors = [vector_of(term) for term in self.terms if term.acts]
         if not vectors:
             raise SteeringError("there is nothing to bake: no term acts", "raise a strength")
         models = [v.model for v in vectors if v.model is not None]
@@ -262,11 +256,10 @@ class Steering:
             models[0].check_fits(model)
         n_layer = models[0].n_layer if models else max(v.layers[-1] for v in vectors) + 1
         buffer = self.compose(n_layer, vectors[0].n_embd)
-        rows = np.flatnonzero(buffer.any(axis=1)).tolist()
-        if not rows:
+        directions = {n: row for n, row in enumerate(buffer, FIRST_LAYER) if row.any()}
+        if not directions:
             raise SteeringError("there is nothing to bake: the terms cancel", "change a strength")
         known = models[0] if len(models) == len(vectors) else None
-        directions = {row + FIRST_LAYER: buffer[row] for row in rows}
         return ControlVector(directions, known, name=name, meta={"mix": str(self)})
 
     def check(self, identity: ModelIdentity) -> None:
@@ -277,20 +270,10 @@ class Steering:
         with StrengthWarning outside a calibrated band and with FitWarning when it can not be told
         whether a vector fits, or when a layer asked for is not carried.
         """
+        from edgesteer.fit import check_term
+
         for term in self.terms:
-            vector = _vector(term)
-            for used in (vector, term.toward_vector, term.gate_vector):
-                if used is not None:
-                    _check_fits(used, identity)
-            _check_layers(term, vector, identity.n_layer)
-            band = vector.calibration
-            if band and term.operation in ("add", "keepnorm") and not band.holds(term.strength):
-                warnings.warn(
-                    f"{term.name}={term.strength:g} lies outside its calibrated band "
-                    f"{band.low:g} to {band.high:g}: the text may suffer",
-                    StrengthWarning,
-                    stacklevel=2,
-                )
+            check_term(term, identity)
 
 
 def as_steering(value: Steerable) -> Steering:
@@ -348,110 +331,3 @@ def _merged(terms: tuple[Term, ...]) -> tuple[Term, ...]:
         else:
             merged[key] = term
     return tuple(merged.values())
-
-
-def _compose(terms: tuple[Term, ...], n_layer: int, n_embd: int) -> NDArray[np.float32]:
-    import numpy as np
-
-    # Strengths are summed per (vector, layer) first, in a fixed order: so opposite ones cancel
-    # exactly, and the sum does not depend on how the terms are ordered.
-    vectors: dict[str, ControlVector] = {}
-    shares: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for term in terms:
-        if not term.acts:
-            continue
-        vector = _vector(term)
-        _check_width(vector, n_embd)
-        vectors[vector.digest] = vector
-        for layer in term.resolved_layers(n_layer):
-            shares[vector.digest][layer].append(term.strength)
-    buffer = np.zeros((n_layer - 1, n_embd), np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for digest in sorted(shares):
-            vector, of_layer = vectors[digest], shares[digest]
-            weights = np.array(
-                [math.fsum(of_layer[n]) if n in of_layer else 0.0 for n in vector.layers],
-                np.float32,
-            )
-            rows = np.asarray(vector.layers) - FIRST_LAYER
-            buffer[rows] += weights[:, None] * vector.matrix
-        if not np.isfinite(buffer).all():
-            raise SteeringError("the steering overflows float32", "lower the strengths")
-    buffer.setflags(write=False)
-    return buffer
-
-
-def _acting_fields(term: Term, n_layer: int, n_embd: int) -> list[Any]:
-    vector = _vector(term)
-    used = (vector, term.toward_vector, term.gate_vector)
-    for one in used:
-        if one is not None:
-            _check_width(one, n_embd)
-    gate: list[Any] = []
-    if term.gate:
-        gate = [term.gate.threshold, term.gate_layer(n_layer), term.gate.above, term.gate.scope]
-    return [
-        term.operation,
-        term.strength,
-        term.resolved_layers(n_layer),
-        term.positions,
-        term.decay,
-        term.after,
-        gate,
-        [one.digest if one is not None else "" for one in used],
-    ]
-
-
-def _vector(term: Term) -> ControlVector:
-    if term.vector is None or not term.bound:
-        raise SteeringError(
-            f"{term.name} has no vector yet: only its name is known",
-            "bind the steering, or let a Model look the name up in the library",
-        )
-    return term.vector
-
-
-def _check_width(vector: ControlVector, n_embd: int) -> None:
-    if vector.n_embd != n_embd:
-        raise VectorMismatchError(
-            f"{vector.name or 'the vector'} is {vector.n_embd} wide, the model is {n_embd} wide",
-            "extract the vector again on this model, or open the model it was made for",
-        )
-
-
-def _check_fits(vector: ControlVector, identity: ModelIdentity) -> None:
-    _check_width(vector, identity.n_embd)
-    if vector.model is not None:
-        identity.check_fits(vector.model)
-        return
-    foreign = vector.meta.get("foreign")
-    hint = foreign.get("model_hint") if isinstance(foreign, dict) else None
-    if hint and hint != identity.architecture:
-        warnings.warn(
-            f"{vector.name or 'the vector'} names the model type {str(hint)[:40]!r}, this model is "
-            f"{identity.architecture!r}: it may belong to another model",
-            FitWarning,
-            stacklevel=3,
-        )
-
-
-def _check_layers(term: Term, vector: ControlVector, n_layer: int) -> None:
-    kept = term.resolved_layers(n_layer)
-    if term.gate:
-        term.gate_layer(n_layer)
-    if term.toward_vector is not None:
-        missing = set(kept).difference(term.toward_vector.layers)
-        if missing:
-            raise LayerError(
-                f"{term.toward} carries nothing at the layers {LayerRange.of(missing)}",
-                f"it carries the layers {LayerRange.of(term.toward_vector.layers)}",
-            )
-    if term.layers is not None and term.layers.spans:
-        named = {n for first, last in term.layers.spans for n in range(first, last + 1)}
-        if lost := named.difference(vector.layers):
-            warnings.warn(
-                f"{term.name} carries nothing at the layers {LayerRange.of(lost)}: they are not "
-                "steered",
-                FitWarning,
-                stacklevel=3,
-            )

@@ -23,7 +23,6 @@ scope and toward; all but the first two are left out when they say nothing. "on"
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -31,7 +30,7 @@ from typing import Any, NoReturn
 
 from edgesteer.errors import SteeringError
 from edgesteer.layers import LayerRange
-from edgesteer.names import NAME, OPERATIONS, quote_name, unquote_name
+from edgesteer.names import NAME, OPERATIONS, did_you_mean, quote_name, unquote_name
 
 __all__ = [
     "SCOPES",
@@ -168,8 +167,7 @@ def format_number(value: float) -> str:
 def suggest(word: str, known: Iterable[str]) -> str:
     """ "did you mean X?" when a known word is near, else the known words."""
     words = list(known)
-    near = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are: {', '.join(words)}"
+    return did_you_mean(word, words) or f"known are: {', '.join(words)}"
 
 
 def _term(match: re.Match[str]) -> dict[str, Any]:

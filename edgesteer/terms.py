@@ -142,7 +142,7 @@ class Term:
 
     @property
     def static(self) -> bool:
-        """True when it adds the same at every position of every text: a control vector can do it."""
+        """True when it adds the same at every position: one native control vector can do it."""
         return (
             self.operation == "add"
             and self.positions == "all"

@@ -10,17 +10,18 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgesteer.calibration import Calibration
 from edgesteer.errors import InputError, LayerError, VectorFileError, VectorMismatchError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import FIRST_LAYER, LayerRange, as_layers, check_layer
 from edgesteer.names import check_name
+from edgesteer.plain import plain_dict
 
 if TYPE_CHECKING:
     from edgesteer.steering import Steering
@@ -28,36 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "ControlVector"]
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The usable band of strengths, low to high; strength 1.0 is what the calibration aims at.
-
-    `evidence` is what was measured to find it, plain JSON data. Raises InputError when the band is
-    empty or not finite.
-    """
-
-    low: float
-    high: float
-    evidence: Mapping[str, object] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        low, high = float(self.low), float(self.high)
-        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-            raise InputError(f"the band {low:g}..{high:g} is no band of strengths", "low <= high")
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
-        object.__setattr__(self, "evidence", _plain_dict(self.evidence, "evidence"))
-
-    def holds(self, strength: float) -> bool:
-        """True when the strength is 0 or lies in the band."""
-        return strength == 0 or self.low <= strength <= self.high
-
-    def scaled(self, factor: float) -> Calibration:
-        """The band of the same vector after all its directions were multiplied by `factor`."""
-        ends = sorted((self.low / factor, self.high / factor))
-        return Calibration(ends[0], ends[1], self.evidence)
 
 
 class ControlVector:
@@ -95,6 +66,11 @@ class ControlVector:
     model: ModelIdentity | None
     recommended: LayerRange | None
     calibration: Calibration | None
+    _layers: tuple[int, ...]
+    _matrix: Floats
+    _directions: Mapping[int, Floats]
+    _meta: dict[str, Any]
+    _digest: str
 
     def __init__(
         self,
@@ -114,7 +90,7 @@ class ControlVector:
             "_layers": layers,
             "_matrix": matrix,
             "_directions": MappingProxyType(dict(zip(layers, matrix, strict=True))),
-            "_meta": _plain_dict(meta or {}, "meta"),
+            "_meta": plain_dict(meta or {}, "meta"),
             "_digest": "",
             "name": check_name(name) if name else "",
             "model": model,
@@ -162,7 +138,7 @@ class ControlVector:
             head = np.asarray((self.n_embd, *self._layers), "<u4").tobytes()
             data = self._matrix.astype("<f4", copy=False)
             digest = hashlib.sha256(head)
-            digest.update(memoryview(data).cast("B"))
+            digest.update(data.reshape(-1).data)
             object.__setattr__(self, "_digest", digest.hexdigest())
         return self._digest
 
@@ -283,7 +259,7 @@ class ControlVector:
         return self._steering() + other
 
     def __radd__(self, other: object) -> Steering:
-        return other + self._steering()  # type: ignore[no-any-return, operator]
+        return self._steering().__radd__(other)
 
     def __sub__(self, other: ControlVector | Steering) -> Steering:
         return self._steering() - other
@@ -299,9 +275,9 @@ class ControlVector:
         return hash((self.digest, self.name))
 
     def __repr__(self) -> str:
-        layers = LayerRange.of(self._layers)
+        layers, name = LayerRange.of(self._layers), self.name or "unnamed"
         made_for = f", for {self.model}" if self.model else ""
-        return f"<ControlVector {self.name or 'unnamed'}: layers {layers}, {self.n_embd} wide{made_for}>"
+        return f"<ControlVector {name}: layers {layers}, {self.n_embd} wide{made_for}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (dict(self._directions), self._facts())
@@ -369,33 +345,3 @@ def _widths(a: ControlVector, b: ControlVector) -> VectorMismatchError:
     return VectorMismatchError(
         f"{a!r} and {b!r} have different widths", "compare vectors of one model"
     )
-
-
-def _plain_dict(data: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """A deep copy of plain JSON data. Raises InputError for anything else."""
-    if not isinstance(data, Mapping):
-        raise InputError(f"{what} must be a mapping, not {type(data).__name__}", "use a dict")
-    return {_text_key(key, what): _plain(value, what) for key, value in data.items()}
-
-
-def _plain(value: Any, what: str) -> Any:
-    if value is None or isinstance(value, (str, bool)):
-        return value
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, Mapping):
-        return _plain_dict(value, what)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, what) for item in value]
-    raise InputError(
-        f"{what} can not hold {str(value)[:40]!r} ({type(value).__name__})",
-        "use text, finite numbers, true or false, lists and dicts",
-    )
-
-
-def _text_key(key: object, what: str) -> str:
-    if not isinstance(key, str):
-        raise InputError(f"a key of {what} must be text, not {key!r}", "quote it")
-    return key
