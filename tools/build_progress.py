@@ -106,7 +106,7 @@ class Screen:
 
     def _width(self) -> int:
         try:
-            return os.get_terminal_size(self.out.fileno()).columns - 1
+            return (os.get_terminal_size(self.out.fileno()).columns or 80) - 1
         except OSError:
             return 79
 
