@@ -1,0 +1,188 @@
+"""The library's models: names -> GGUF files, registered, bundled or in other programs' caches.
+
+Does not know vectors or recipes; opens no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from edgesteer.atomic import write_atomic
+from edgesteer.errors import InputError, ModelError, NotFoundError
+from edgesteer.model_places import (
+    ModelEntry,
+    bundled_models,
+    cache_folders,
+    cached_models,
+    gguf_models,
+)
+from edgesteer.names import check_file_name, did_you_mean, looks_like_path, slug
+
+__all__ = ["DEFAULT_MODEL", "ModelShelf"]
+
+DEFAULT_MODEL = "smollm2"
+
+
+class ModelShelf:
+    """The models that one person can open on this machine."""
+
+    home: Path
+    cache: Path
+
+    @property
+    def models_folder(self) -> Path:
+        """Where models may be put by hand."""
+        return self.home / "models"
+
+    @property
+    def models_file(self) -> Path:
+        """The list of registered models."""
+        return self.home / "models.json"
+
+    @cached_property
+    def caches(self) -> dict[str, tuple[Path, ...]]:
+        """The folders of other programs in which models are looked for."""
+        return cache_folders()
+
+    def models(self) -> list[ModelEntry]:
+        """All models that are here: registered, bundled, in the home folder, in other caches.
+
+        Each file is listed once; a name that is taken gets its folder's name in front.
+        """
+        taken: dict[str, ModelEntry] = {}
+        seen: set[Path] = set()
+        for entry in self._all_models():
+            real = entry.path.resolve()
+            if real in seen:
+                continue
+            seen.add(real)
+            name = entry.name
+            if name in taken:
+                name = f"{slug(entry.path.parent.name)}/{entry.name}"
+            taken.setdefault(name, ModelEntry(name, entry.path, entry.source, entry.licence))
+        return list(taken.values())
+
+    def find_model(self, name_or_path: str = DEFAULT_MODEL) -> ModelEntry:
+        """The model of that name or path. Raises NotFoundError, with near names and a cure.
+
+        A bundled model that comes in parts is joined into the cache first.
+        """
+        for known in bundled_models():
+            if known.name == name_or_path and name_or_path not in self._registered():
+                joined = self._joined(known.file)
+                entry = known.entry(joined)
+                known.join(joined)
+                return entry
+        for entry in self.models():
+            if entry.name == name_or_path:
+                return entry
+        path = Path(name_or_path).expanduser()
+        if path.is_file():
+            return ModelEntry(path.stem, path.absolute(), "file")
+        raise self._no_model(name_or_path, path)
+
+    def add_model(
+        self, path: str | os.PathLike[str], name: str = "", licence: str = ""
+    ) -> ModelEntry:
+        """Register a GGUF file where it lies. Raises NotFoundError, InputError, ModelError."""
+        file = Path(path).expanduser().absolute()
+        if not file.is_file():
+            raise NotFoundError(f"there is no file {path}", "check the path")
+        with file.open("rb") as head:
+            if head.read(4) != b"GGUF":
+                raise ModelError(
+                    f"{path} is not a GGUF file",
+                    "convert the model first with convert_hf_to_gguf.py of llama.cpp",
+                )
+        entry = ModelEntry(check_file_name(name or file.stem, "model"), file, "registered", licence)
+        others = [m for m in self.models() if m.name == entry.name and m.path != file]
+        if others:
+            raise InputError(
+                f"the name {entry.name!r} belongs to {others[0].path} ({others[0].source})",
+                "choose another one with --name",
+            )
+        self._write_registered({**self._registered(), entry.name: entry})
+        return entry
+
+    def rm_model(self, name: str) -> ModelEntry:
+        """Forget a registered model; its file stays. Raises NotFoundError, InputError."""
+        registered = self._registered()
+        if name not in registered:
+            entry = self.find_model(name)
+            raise InputError(
+                f"{name!r} is not registered here: it comes from {entry.source}",
+                f"remove it there: {entry.path}",
+            )
+        entry = registered.pop(name)
+        self._write_registered(registered)
+        return entry
+
+    def sha256(self, path: Path) -> str:
+        """The sha256 of a model file, remembered by path, size and time of change."""
+        state = path.stat()
+        key = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+        memory = self.cache / "sha256.json"
+        known = _read_json(memory)
+        if not isinstance(known.get(key), str):
+            with path.open("rb") as file:
+                known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            self.cache.mkdir(parents=True, exist_ok=True)
+            _write_json(memory, known)
+        return str(known[key])
+
+    def _all_models(self) -> Iterator[ModelEntry]:
+        yield from self._registered().values()
+        for known in bundled_models():
+            if known.installed():
+                yield known.entry(self._joined(known.file))
+        for path in gguf_models(self.models_folder):
+            yield ModelEntry(path.stem, path, "library")
+        yield from cached_models(self.caches)
+
+    def _joined(self, file: str) -> Path:
+        return self.cache / "models" / file
+
+    def _registered(self) -> dict[str, ModelEntry]:
+        return {
+            name: ModelEntry(name, Path(fields["path"]), "registered", fields.get("licence", ""))
+            for name, fields in _read_json(self.models_file).items()
+            if isinstance(fields, dict) and isinstance(fields.get("path"), str)
+        }
+
+    def _write_registered(self, entries: dict[str, ModelEntry]) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        fields = {e.name: {"path": str(e.path), "licence": e.licence} for e in entries.values()}
+        _write_json(self.models_file, fields)
+
+    def _no_model(self, name: str, path: Path) -> NotFoundError:
+        if looks_like_path(name, ".gguf"):
+            return NotFoundError(f"there is no model file {name}", "check the path")
+        if path.is_dir():
+            return NotFoundError(
+                f"{name} is a folder, not a GGUF file", "give the .gguf file in it"
+            )
+        near = did_you_mean(name, [m.name for m in self.models()])
+        cure = "edgesteer models list shows what is here; edgesteer models add FILE adds one"
+        return NotFoundError(f"no model {name!r} on this machine", f"{near} {cure}".strip())
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    """The object in a JSON file; empty when there is no file. Raises InputError on bad JSON."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(
+            f"{path} can not be read: {error}", "mend the file, or delete it"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    write_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
