@@ -1,0 +1,364 @@
+"""The scheduler: one worker thread that owns the contexts and batches all running sequences.
+
+Knows nothing of prompts as text, of names of vectors or of who listens.
+
+Each turn of the loop feeds one chunk of one prompt, then one token of every sequence that is
+writing. While all running sequences are steered alike they run in a native lane (llama.cpp's
+control vector, free); as soon as they differ, all move to a hooked lane, with their KV cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from edgesteer.engine.context import Context
+from edgesteer.engine.lane import Lane, Slot
+from edgesteer.engine.llama import Weights
+from edgesteer.engine.plan import Plan
+from edgesteer.engine.sampler import Sampler
+from edgesteer.engine.sequence import ActiveSequence, Task
+from edgesteer.errors import Busy, Cancelled, ContextFullError, EngineError, ModelError
+
+log = logging.getLogger("edgesteer.engine")
+T = TypeVar("T")
+
+#: Prompt tokens fed between two tokens of the others, so that nobody's stream stalls for long.
+SHARED_CHUNK = 128
+ALONE_CHUNK = 512
+
+
+class Scheduler:
+    """Runs sequences and tasks on one thread of its own."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        make_context: Callable[[bool], Context],
+        *,
+        max_waiting: int = 1024,
+    ) -> None:
+        """``make_context(hooked)`` makes a context when one is first needed."""
+        self.weights, self._make_context = weights, make_context
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting: list[ActiveSequence] = []
+        self._tasks: list[Task] = []
+        self._active: list[ActiveSequence] = []
+        self._lanes: dict[bool, Lane] = {}
+        self._lane: Lane | None = None
+        self._max_waiting, self._n_waiting = max_waiting, 0
+        self._turn = 0
+        self._crowded = False
+        self._closed = False
+        self._broken: BaseException | None = None
+        self._thread = threading.Thread(target=self._loop, name="edgesteer", daemon=True)
+        self._thread.start()
+
+    # -- called from any thread
+
+    def submit(self, sequences: Sequence[ActiveSequence]) -> None:
+        """Queue sequences; those submitted together are steered side by side.
+
+        Raises:
+            Busy: too many are waiting already.
+        """
+        self._check_open()
+        if self._n_waiting + len(sequences) > self._max_waiting:
+            raise Busy(
+                f"{self._n_waiting} requests are waiting already",
+                "Wait for some of them, or open the model with a larger queue.",
+            )
+        self._n_waiting += len(sequences)
+        self._inbox.put(lambda: self._waiting.extend(sequences))
+
+    def cancel(self, sequence: ActiveSequence) -> None:
+        """End a sequence as soon as possible, also in the middle of its prompt."""
+        sequence.cancelled = True
+        lane = self._lane
+        if lane is not None and all(s.cancelled for s in list(self._active)):
+            lane.context.abort()
+        self._inbox.put(lambda: None)
+
+    def steer(self, sequence: ActiveSequence, plan: Plan) -> None:
+        """Steer a running sequence by ``plan`` from its next token on."""
+        self._inbox.put(lambda: sequence.change_plan(plan))
+
+    def call(self, run: Callable[[Scheduler], T]) -> T:
+        """Run ``run(scheduler)`` on the engine's thread between two steps; wait for its result."""
+        self._check_open()
+        if threading.current_thread() is self._thread:
+            raise EngineError("a callback of a running job can not wait for the engine")
+        reply: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        task = Task(run, lambda result, error: reply.put((result, error)))
+        self._inbox.put(lambda: self._tasks.append(task))
+        result, error = reply.get()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Cancel what runs, stop the thread, free the contexts. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for sequence in list(self._active):
+            self.cancel(sequence)
+        self._inbox.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _check_open(self) -> None:
+        if self._broken is not None:
+            raise EngineError(f"the engine stopped: {self._broken}") from self._broken
+        if self._closed:
+            raise ModelError("the model is closed", "Open it again with Model.open.")
+
+    # -- for tasks, on the engine's thread
+
+    def lane(self, *, hooked: bool) -> Lane:
+        """The lane of that kind, made when first needed."""
+        found = self._lanes.get(hooked)
+        if found is None:
+            found = self._lanes[hooked] = Lane(self._make_context(hooked))
+        return found
+
+    def borrow(self, *, hooked: bool) -> tuple[Lane, Slot]:
+        """An empty slot for a task, which must be given back with ``lane.release``.
+
+        Raises:
+            EngineError: all slots are writing answers.
+        """
+        lane = self.lane(hooked=hooked)
+        placed = lane.place([0], [""])
+        if placed is None:
+            raise EngineError("all slots are busy")
+        lane.reset(placed[0])
+        return lane, placed[0]
+
+    # -- the loop
+
+    def _loop(self) -> None:
+        try:
+            while self._drain():
+                self._one_turn()
+        except BaseException as error:
+            log.exception("the engine's thread failed")
+            self._broken = error
+            for sequence in [*self._active, *self._waiting]:
+                self._end(sequence, "error", EngineError(f"the engine stopped: {error}"))
+        finally:
+            self._shut_down()
+
+    def _drain(self) -> bool:
+        """Take what arrived; block while there is nothing to do. False when closing."""
+        idle = not (self._active or self._waiting or self._tasks)
+        while idle or not self._inbox.empty():
+            command = self._inbox.get()
+            if command is None:
+                return False
+            command()
+            idle = False
+        return True
+
+    def _one_turn(self) -> None:
+        for sequence in [s for s in (*self._active, *self._waiting) if s.cancelled]:
+            self._end(sequence, "cancelled")
+        self._run_tasks()
+        self._admit()
+        if not self._active:
+            return
+        lane = self._choose_lane()
+        reading = [s for s in self._active if not s.decoding]
+        writing = [s for s in self._active if s.decoding]
+        if reading:
+            self._turn += 1
+            self._read_prompt(lane, reading[self._turn % len(reading)], shared=bool(writing))
+        if writing:
+            self._write(lane, sorted(writing, key=lambda s: s.slot.index))
+
+    def _run_tasks(self) -> None:
+        free = self._lane is None or any(not s.busy for s in self._lane.slots)
+        if not self._tasks or (self._active and not free):
+            return
+        task = self._tasks.pop(0)
+        try:
+            task.done(task.run(self), None)
+        except BaseException as error:  # noqa: BLE001, goes to the caller, on its own thread
+            task.done(None, error)
+
+    def _admit(self) -> None:
+        slots = len(self._lane.slots) if self._lane else None
+        while (
+            self._waiting
+            and not (self._crowded and self._active)
+            and (slots is None or len(self._active) < slots)
+        ):
+            sequence = self._waiting.pop(0)
+            self._n_waiting -= 1
+            sequence.started = time.perf_counter()
+            self._active.append(sequence)
+            if self._lane is None:
+                slots = len(self.lane(hooked=False).slots)
+
+    def _choose_lane(self) -> Lane:
+        """The lane that all active sequences can share; those elsewhere move there."""
+        first = self._active[0].plan
+        alike = all(s.plan.key == first.key and s.plan.native for s in self._active)
+        past = [seg.plan for s in self._active if not s.decoding for seg in s.segments]
+        lane = self.lane(hooked=not (alike and all(plan.native for plan in past)))
+        if lane is not self._lane:
+            self._lane = lane
+        for sequence in list(self._active):
+            if sequence.slot is None or sequence.slot not in lane.slots:
+                self._move(sequence, lane)
+        return lane
+
+    def _move(self, sequence: ActiveSequence, lane: Lane) -> None:
+        """Give a sequence a slot in ``lane``, with its KV cache if it has one elsewhere."""
+        old = sequence.slot
+        if old is None:
+            placed = lane.place(sequence.tokens, sequence.wanted_stamps())
+            if placed is None:  # a task holds a slot: wait for a turn
+                self._active.remove(sequence)
+                self._waiting.insert(0, sequence)
+                self._n_waiting += 1
+                return
+            sequence.slot, sequence.n_cached = placed
+            return
+        source = next(x for x in self._lanes.values() if old in x.slots)
+        placed = lane.place([0], [""])
+        if placed is None:
+            raise EngineError("no slot to move a sequence to")
+        slot = placed[0]
+        lane.reset(slot)
+        state = source.context.save_sequence(old.index)
+        while not lane.context.load_sequence(slot.index, state):
+            if not lane.evict():
+                break  # read again under its own segments
+        else:
+            slot.tokens, slot.stamps = list(old.tokens), list(old.stamps)
+        source.release(old)
+        sequence.slot = slot
+
+    def _read_prompt(self, lane: Lane, sequence: ActiveSequence, *, shared: bool) -> None:
+        try:
+            ready = lane.prefill(sequence, SHARED_CHUNK if shared else ALONE_CHUNK)
+        except Cancelled:
+            return  # the next turn ends it, or tries again for those not cancelled
+        except ContextFullError as error:
+            self._make_room(lane, sequence, error)
+            return
+        except BaseException as error:  # noqa: BLE001
+            self._end(sequence, "error", error)
+            return
+        if ready:
+            self._choose(lane, sequence, lane.context.last_row)
+
+    def _make_room(self, lane: Lane, sequence: ActiveSequence, error: ContextFullError) -> None:
+        """The cache is full while a prompt is read: wait for writers, step back for readers."""
+        others = [s for s in self._active if s is not sequence]
+        if not others:
+            self._end(sequence, "error", error)
+        elif not any(s.decoding for s in others):
+            lane.release(sequence.slot)
+            sequence.slot = None
+            self._active.remove(sequence)
+            self._waiting.insert(0, sequence)
+            self._n_waiting += 1
+            self._crowded = True  # nobody enters until somebody has left
+
+    def _write(self, lane: Lane, sequences: list[ActiveSequence]) -> None:
+        try:
+            lane.step(sequences)
+        except Cancelled:
+            return
+        except ContextFullError:
+            self._end(max(sequences, key=lambda s: s.fed), "context")
+            return
+        except BaseException as error:  # noqa: BLE001
+            if len(sequences) == 1:
+                self._end(sequences[0], "error", error)
+            else:  # one of them is to blame: go on one by one, the others unharmed
+                for sequence in sequences:
+                    self._write(lane, [sequence])
+            return
+        for row, sequence in enumerate(sequences):
+            self._choose(lane, sequence, row)
+
+    def _choose(self, lane: Lane, sequence: ActiveSequence, row: int) -> None:
+        """Choose a sequence's next token from the logits of ``row``."""
+        request = sequence.request
+        try:
+            if sequence.sampler is None:
+                sequence.sampler = self._sampler(sequence)
+            token = lane.context.sample(sequence.sampler, row)
+        except BaseException as error:  # noqa: BLE001
+            self._end(sequence, "error", error)
+            return
+        if not sequence.n_generated:
+            sequence.first_token = time.perf_counter()
+        if self.weights.is_end(token) and not request.ignore_eos:
+            self._end(sequence, "stop")
+            return
+        sequence.n_generated += 1
+        sequence.generated.append(token)
+        sequence.tokens.append(token)
+        text = sequence.text.feed(self.weights.piece(token))
+        if text:
+            sequence.listener.on_text(text)
+        if sequence.text.stopped:
+            self._end(sequence, "stop")
+        elif sequence.n_generated >= request.max_tokens:
+            self._end(sequence, "length")
+
+    def _sampler(self, sequence: ActiveSequence) -> Sampler:
+        request = sequence.request
+        bias = dict.fromkeys(self.weights.end_tokens(), float("-inf")) if request.ignore_eos else {}
+        sampler = Sampler(self.weights, request.sampling, request.seed, bias)
+        if request.sampling.repeat_penalty != 1.0:
+            look_back = request.sampling.repeat_last_n
+            sampler.accept(request.tokens[-look_back if look_back > 0 else 0 :])
+        return sampler
+
+    def _end(
+        self, sequence: ActiveSequence, finish: str, error: BaseException | None = None
+    ) -> None:
+        if sequence.finished:
+            return
+        sequence.finished = True
+        sequence.ended = time.perf_counter()
+        self._crowded = False
+        if sequence in self._active:
+            self._active.remove(sequence)
+        elif sequence in self._waiting:
+            self._waiting.remove(sequence)
+            self._n_waiting -= 1
+        if finish != "error":
+            rest = sequence.text.finish()
+            if rest:
+                sequence.listener.on_text(rest)
+        sequence.listener.on_end(sequence, finish, error)
+        if sequence.slot is not None:
+            next(x for x in self._lanes.values() if sequence.slot in x.slots).release(sequence.slot)
+        if sequence.sampler is not None:
+            sequence.sampler.close()
+            sequence.sampler = None
+
+    def _shut_down(self) -> None:
+        for sequence in [*self._active, *self._waiting]:
+            self._end(sequence, "cancelled")
+        for task in self._tasks:
+            task.done(None, ModelError("the model was closed"))
+        while not self._inbox.empty():
+            command = self._inbox.get()
+            if command is not None:
+                command()
+        for task in self._tasks:
+            task.done(None, ModelError("the model was closed"))
+        for lane in self._lanes.values():
+            lane.context.close()
+        self._lanes.clear()

@@ -1,0 +1,218 @@
+"""One llama.cpp context: a KV cache, compute buffers, a control vector, maybe a hook.
+
+Does not know what its sequences are for. Everything is checked here in Python before it reaches C:
+llama.cpp's assertions end the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesteer.engine.ggml import Ggml
+from edgesteer.engine.hooks import Hook
+from edgesteer.engine.llama import C, Weights, ggml_libraries
+from edgesteer.engine.sampler import Sampler
+from edgesteer.errors import EngineError
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def _abort_probe() -> tuple[Any, Any]:
+    """An abort callback that costs no Python: libc's strlen over a two-byte flag.
+
+    strlen of an empty string is 0 (go on); with a first byte of 1 it is 1 (stop). Called by
+    llama.cpp between graph nodes, without the interpreter lock.
+    """
+    flag = ctypes.create_string_buffer(2)
+    libc = ctypes.CDLL("msvcrt") if os.name == "nt" else ctypes.CDLL(None)
+    return ctypes.cast(libc.strlen, C.ggml_abort_callback), flag
+
+
+class Context:
+    """One llama.cpp context: KV cache, compute buffers, one control vector, maybe a hook."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        n_ctx: int,
+        n_seq: int,
+        n_ubatch: int = 512,
+        n_outputs: int = 16,
+        threads: int,
+        shared_kv: bool = True,
+        hooked: bool = False,
+        flash_attention: bool | None = None,
+    ) -> None:
+        """Make a context of ``n_ctx`` cells for up to ``n_seq`` sequences.
+
+        Raises:
+            EngineError: llama.cpp refused (most often: not enough memory).
+        """
+        params = C.llama_context_default_params()
+        params.n_ctx, params.n_seq_max = n_ctx, n_seq
+        params.n_batch = params.n_ubatch = min(n_ubatch, n_ctx)
+        params.n_outputs_max = min(max(n_seq, n_outputs), params.n_batch)
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = shared_kv
+        params.no_perf = True
+        if flash_attention is not None:
+            params.flash_attn_type = int(flash_attention)
+        self.hook: Hook | None = None
+        if hooked:
+            ggml = Ggml(ggml_libraries())
+            ggml.check_layout()
+            self.hook = Hook(ggml, C.ggml_backend_sched_eval_callback)
+            params.cb_eval = self.hook.callback
+        self._abort, self._abort_flag = _abort_probe()
+        params.abort_callback = self._abort
+        params.abort_callback_data = ctypes.cast(self._abort_flag, ctypes.c_void_p)
+        self._params = params
+        self._ctx = C.llama_init_from_model(weights.handle, params)
+        if not self._ctx:
+            raise EngineError(
+                f"llama.cpp could not make a context of {n_ctx} tokens",
+                "Try a smaller --ctx; its memory grows in proportion.",
+            )
+        self.weights, self.n_seq = weights, n_seq
+        self.n_ctx, self.n_batch = int(C.llama_n_ctx(self._ctx)), int(params.n_batch)
+        self.n_outputs = int(params.n_outputs_max)
+        self._memory = C.llama_get_memory(self._ctx)
+        self._vector: FloatArray | None = None  # what is in force, kept for comparison
+        self.last_row = 0
+        self._make_batch(self.n_batch)
+
+    def _make_batch(self, n: int) -> None:
+        self.tokens = np.zeros(n, np.int32)
+        self.positions = np.zeros(n, np.int32)
+        self.sequences = np.zeros(n, np.int32)
+        self.outputs = np.zeros(n, np.int8)
+        self._ones = np.ones(n, np.int32)
+        base = self.sequences.ctypes.data
+        self._pointers = np.arange(base, base + 4 * n, 4, dtype=np.uint64)
+        batch = C.llama_batch()
+        fields = dict(C.llama_batch._fields_)
+        for name, array in (
+            ("token", self.tokens),
+            ("pos", self.positions),
+            ("n_seq_id", self._ones),
+            ("seq_id", self._pointers),
+            ("logits", self.outputs),
+        ):
+            setattr(batch, name, ctypes.cast(array.ctypes.data, fields[name]))
+        self._batch = batch
+
+    # -- running the graph
+
+    def decode(self, n: int) -> int:
+        """Run the first ``n`` rows of the batch arrays.
+
+        Returns:
+            0 done; 1 no room in the KV cache (nothing changed); 2 aborted (rows of this call may
+            or may not be in the cache: remove them).
+
+        Raises:
+            EngineError: llama.cpp failed; the rows of this call must be removed from the cache.
+        """
+        self._batch.n_tokens = n
+        if self.hook is not None:
+            self.hook.begin()
+        self.last_row = n - 1
+        rc = int(C.llama_decode(self._ctx, self._batch))
+        if rc < 0:
+            raise EngineError(f"llama_decode failed with code {rc}", "Try a smaller --ctx.")
+        return rc
+
+    def abort(self) -> None:
+        """Ask a running :meth:`decode` to stop at the next graph node (CPU); from any thread."""
+        self._abort_flag[0] = b"\x01"
+
+    def clear_abort(self) -> None:
+        """Forget an :meth:`abort`."""
+        self._abort_flag[0] = b"\x00"
+
+    def logits(self, row: int) -> FloatArray:
+        """A copy of the float32 logits ``[n_vocab]`` of batch row ``row`` of the last decode."""
+        pointer = C.llama_get_logits_ith(self._ctx, row)
+        if not pointer:
+            raise EngineError(f"row {row} of the batch has no logits")
+        return np.ctypeslib.as_array(pointer, (self.weights.n_vocab,)).copy()
+
+    def sample(self, sampler: Sampler, row: int) -> int:
+        """Choose the next token from the logits of batch row ``row``."""
+        return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
+
+    # -- steering all sequences alike
+
+    def set_vector(self, buffer: FloatArray | None) -> None:
+        """Put a control vector in force for every later decode call, or None for none.
+
+        Args:
+            buffer: float32 ``[n_layer - 1, n_embd]``; row ``l - 1`` is added to the output of
+                block ``l``. The full buffer is needed: llama.cpp leaves what a short one does not
+                cover as it was.
+
+        Raises:
+            EngineError: the shape is wrong, a value is not finite, or llama.cpp refuses.
+        """
+        if buffer is None:
+            if self._vector is not None:
+                self._apply(None, 0)
+            self._vector = None
+            return
+        shape = (self.weights.n_layer - 1, self.weights.n_embd)
+        if buffer.shape != shape or buffer.dtype != np.float32:
+            raise EngineError(f"a control vector must be float32 {shape}, not {buffer.shape}")
+        if buffer is self._vector:
+            return
+        if not np.isfinite(buffer).all():
+            raise EngineError("the composed control vector has values that are not finite")
+        self._apply(np.ascontiguousarray(buffer), buffer.size)
+        self._vector = buffer
+
+    def _apply(self, buffer: FloatArray | None, size: int) -> None:
+        C.llama_synchronize(self._ctx)
+        pointer = None
+        if buffer is not None:
+            pointer = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        last = self.weights.n_layer - 1
+        rc = C.llama_set_adapter_cvec(self._ctx, pointer, size, self.weights.n_embd, 1, last)
+        if rc != 0:
+            raise EngineError(f"llama.cpp refused the control vector (code {rc})")
+
+    # -- the KV cache
+
+    def drop(self, sequence: int, start: int = 0) -> bool:
+        """Remove positions >= ``start`` of a sequence; False when this memory can not."""
+        return bool(C.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def copy(self, source: int, target: int) -> None:
+        """Let ``target`` (empty) hold all that ``source`` holds; split caches copy whole only."""
+        C.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def clear(self) -> None:
+        """Empty the cache."""
+        C.llama_memory_clear(self._memory, True)
+
+    def save_sequence(self, sequence: int) -> Any:
+        """The KV state of a sequence, as bytes for :meth:`load_sequence` of another context."""
+        size = int(C.llama_state_seq_get_size(self._ctx, sequence))
+        state = (ctypes.c_uint8 * size)()
+        if C.llama_state_seq_get_data(self._ctx, state, size, sequence) != size:
+            raise EngineError("llama.cpp could not save the state of a sequence")
+        return state
+
+    def load_sequence(self, sequence: int, state: Any) -> bool:
+        """Put a saved state into ``sequence``; False when there is no room."""
+        return bool(C.llama_state_seq_set_data(self._ctx, state, len(state), sequence))
+
+    def close(self) -> None:
+        """Free the context."""
+        if self._ctx:
+            C.llama_free(self._ctx)
+            self._ctx = None

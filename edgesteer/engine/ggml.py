@@ -1,0 +1,105 @@
+"""The few ggml calls and struct fields that reading and rewriting activations needs.
+
+Knows nothing of llama.cpp's contexts, of steering or of which tensors matter.
+
+The field offsets are those of ggml's ``ggml_tensor`` on 64-bit machines. :func:`check_layout`
+compares them with what the loaded library says of itself before anything is trusted.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesteer.errors import EngineError
+
+F32: Final = 0
+_TENSOR_BYTES: Final = 336
+_OBJECT_BYTES: Final = 32
+_NE: Final = 16
+_NB: Final = 48
+_BUFFER: Final = 8
+_DATA: Final = 248
+NAME_OFFSET: Final = 256
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class Ggml:
+    """The functions of libggml-base, found through the library that llama_cpp has loaded."""
+
+    def __init__(self, candidates: list[Any]) -> None:
+        """Take the first library in ``candidates`` that exports them all."""
+        names = (
+            "ggml_backend_tensor_get",
+            "ggml_backend_tensor_set",
+            "ggml_backend_buffer_is_host",
+            "ggml_tensor_overhead",
+        )
+        for lib in candidates:
+            if all(hasattr(lib, name) for name in names):
+                break
+        else:
+            raise EngineError(
+                "the ggml functions for reading activations were not found",
+                "Reinstall the engine: pip install --force-reinstall llama-cpp-python",
+            )
+        self._get = lib.ggml_backend_tensor_get
+        self._set = lib.ggml_backend_tensor_set
+        for function in (self._get, self._set):
+            function.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_size_t] * 2
+            function.restype = None
+        self._is_host = lib.ggml_backend_buffer_is_host
+        self._is_host.argtypes = [ctypes.c_void_p]
+        self._is_host.restype = ctypes.c_bool
+        lib.ggml_tensor_overhead.restype = ctypes.c_size_t
+        self.overhead = int(lib.ggml_tensor_overhead())
+
+    def check_layout(self) -> None:
+        """Refuse a ggml whose tensor struct is not the one this file describes.
+
+        Raises:
+            EngineError: the struct has another size, so its fields may have moved.
+        """
+        if self.overhead != _TENSOR_BYTES + _OBJECT_BYTES or ctypes.sizeof(ctypes.c_void_p) != 8:
+            raise EngineError(
+                f"this build of ggml lays out tensors differently ({self.overhead} bytes)",
+                "Install the tested engine: pip install 'llama-cpp-python==0.3.36'",
+            )
+
+    def rows(self, address: int) -> tuple[FloatArray, bool]:
+        """The rows of the 2-D float32 tensor at ``address``.
+
+        Returns:
+            ``(array [n_rows, width], is_view)``. On the CPU the array is the tensor's own
+            memory, valid only inside the callback; on a device it is a copy, to be put back
+            with :meth:`write`.
+        """
+        if ctypes.c_int32.from_address(address).value != F32:
+            raise EngineError("the residual stream of this model is not float32 in the graph")
+        ne = (ctypes.c_int64 * 4).from_address(address + _NE)
+        nb = (ctypes.c_size_t * 4).from_address(address + _NB)
+        width, n_rows = int(ne[0]), int(ne[1])
+        if ne[2] != 1 or ne[3] != 1 or nb[0] != 4 or nb[1] != 4 * width:
+            raise EngineError(
+                "this architecture keeps its residual stream in a shape that can not be read",
+                "Additive steering for all sequences alike still works on it.",
+            )
+        if n_rows == 0:
+            return np.empty((0, width), np.float32), True
+        buffer = ctypes.c_void_p.from_address(address + _BUFFER).value
+        data = ctypes.c_void_p.from_address(address + _DATA).value
+        if data and (buffer is None or self._is_host(buffer)):
+            block = (ctypes.c_float * (n_rows * width)).from_address(data)
+            return np.ctypeslib.as_array(block).reshape(n_rows, width), True
+        copy = np.empty((n_rows, width), np.float32)
+        self._get(address, copy.ctypes.data, 0, copy.nbytes)
+        return copy, False
+
+    def write(self, address: int, rows: FloatArray) -> None:
+        """Put ``rows`` [n_rows, width] back into the device tensor at ``address``."""
+        rows = np.ascontiguousarray(rows, np.float32)
+        self._set(address, rows.ctypes.data, 0, rows.nbytes)

@@ -1,0 +1,217 @@
+"""A context and its slots: which tokens lie in whose KV cache, and under which steering.
+
+Knows nothing of requests waiting, of sampling or of threads.
+
+A slot's tokens each carry a stamp: what acted on them when they were read. A cached token may be
+used again only after the same tokens with the same stamps. Nothing else decides reuse.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgesteer.engine.context import Context
+from edgesteer.engine.plan import Plan
+from edgesteer.engine.rows import GateState, Part, RowSteering
+from edgesteer.engine.sequence import ActiveSequence, common_prefix
+from edgesteer.errors import Cancelled, ContextFullError
+
+_clock = itertools.count(1)
+
+
+@dataclass(eq=False)
+class Slot:
+    """One sequence id of a context and what its KV cache holds."""
+
+    index: int
+    tokens: list[int] = field(default_factory=list)
+    stamps: list[str] = field(default_factory=list)
+    busy: bool = False
+    used: int = 0
+
+    def touch(self) -> None:
+        """Mark as used just now."""
+        self.used = next(_clock)
+
+
+class Lane:
+    """One context with its slots. ``hooked`` lanes steer by callback, others natively."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.hooked = context.hook is not None
+        self.slots = [Slot(i) for i in range(context.n_seq)]
+        self.can_trim = not context.weights.recurrent
+        self._rows = RowSteering(context.weights.n_layer)
+
+    # -- slots
+
+    def place(self, tokens: Sequence[int], stamps: Sequence[str]) -> tuple[Slot, int] | None:
+        """A slot for a sequence, with as much of its prefix as any slot already holds.
+
+        Returns:
+            ``(slot, n_reused)``, or None when every slot is busy. At least one token is left to
+            be fed, so that there are logits to choose from.
+        """
+        idle = [s for s in self.slots if not s.busy]
+        if not idle:
+            return None
+        limit = len(tokens) - 1
+        matches = {s.index: min(self._match(s, tokens, stamps), limit) for s in self.slots}
+        best = max(self.slots, key=lambda s: (matches[s.index], not s.busy))
+        n = self._usable(best, matches[best.index])
+        target = min(idle, key=lambda s: (len(s.tokens) > 0, s.used))
+        if n and not best.busy and (len(best.tokens) == n or target.tokens):
+            target = best
+        if target is best:
+            self.trim(target, n)
+        else:
+            self.reset(target)
+            if n:
+                self.context.copy(best.index, target.index)
+                target.tokens, target.stamps = list(best.tokens), list(best.stamps)
+                self.trim(target, n)
+        target.busy = True
+        target.touch()
+        return target, len(target.tokens)
+
+    def _match(self, slot: Slot, tokens: Sequence[int], stamps: Sequence[str]) -> int:
+        n = common_prefix(slot.tokens, tokens)
+        return common_prefix(slot.stamps[:n], stamps[:n])
+
+    def _usable(self, slot: Slot, n: int) -> int:
+        """A recurrent memory can be continued but not cut."""
+        return n if self.can_trim or n == len(slot.tokens) else 0
+
+    def trim(self, slot: Slot, n: int) -> None:
+        """Keep the first ``n`` tokens of a slot (none, where the memory can not be cut)."""
+        if n == len(slot.tokens):
+            return
+        if not self.context.drop(slot.index, n):
+            n = 0
+            self.context.drop(slot.index, 0)
+        del slot.tokens[n:], slot.stamps[n:]
+
+    def reset(self, slot: Slot) -> None:
+        """Empty a slot."""
+        self.context.drop(slot.index, 0)
+        slot.tokens, slot.stamps = [], []
+
+    def release(self, slot: Slot) -> None:
+        """Give a slot back; what it holds stays for later reuse."""
+        slot.busy = False
+        slot.touch()
+
+    def evict(self) -> bool:
+        """Empty the idle slot used longest ago; False when there is none."""
+        idle = [s for s in self.slots if not s.busy and s.tokens]
+        if not idle:
+            return False
+        self.reset(min(idle, key=lambda s: s.used))
+        return True
+
+    # -- feeding tokens
+
+    def prefill(self, sequence: ActiveSequence, chunk: int) -> bool:
+        """Feed up to ``chunk`` tokens of one sequence; True when the last one's logits are ready.
+
+        Raises:
+            ContextFullError: no room, even with all idle slots emptied.
+            Cancelled: the decode call was aborted; the slot holds what it held before.
+        """
+        slot = sequence.slot
+        start = len(slot.tokens)
+        part = sequence.part_at(start)
+        end = min(part.end, start + min(chunk, self.context.n_batch))
+        last = end == len(sequence.tokens)
+        self.feed(slot, sequence.tokens[start:end], part.plan, part.n_prompt, sequence.gates, last)
+        sequence.note_carrier("callback" if self.hooked else "native")
+        return last
+
+    def feed(
+        self,
+        slot: Slot,
+        tokens: Sequence[int],
+        plan: Plan,
+        n_prompt: int,
+        gates: GateState,
+        want_last: bool,
+        want_all: bool = False,
+    ) -> None:
+        """Feed tokens of one sequence under one plan, in one decode call."""
+        context, start, n = self.context, len(slot.tokens), len(tokens)
+        context.tokens[:n] = tokens
+        context.positions[:n] = np.arange(start, start + n)
+        context.sequences[:n] = slot.index
+        context.outputs[:n] = want_all
+        context.outputs[n - 1] = want_last or want_all
+        if self.hooked:
+            outputs = np.flatnonzero(context.outputs[:n]).tolist()
+            positions = np.arange(start, start + n, dtype=np.int64)
+            self._arm([Part(plan, gates, positions, n_prompt, outputs)])
+        else:
+            context.set_vector(plan.buffer(prompt=start < n_prompt))
+        self._decode([(slot, start)], n)
+        slot.tokens += tokens
+        slot.stamps += plan.stamps(start, start + n, n_prompt)
+
+    def step(self, sequences: Sequence[ActiveSequence]) -> None:
+        """Feed the last chosen token of each sequence, in one decode call."""
+        context, n = self.context, len(sequences)
+        starts = []
+        for i, sequence in enumerate(sequences):
+            slot = sequence.slot
+            start = len(slot.tokens)
+            starts.append((slot, start))
+            context.tokens[i] = sequence.tokens[start]
+            context.positions[i] = start
+            context.sequences[i] = slot.index
+        context.outputs[:n] = 1
+        if self.hooked:
+            self._arm(
+                [
+                    Part(s.plan, s.gates, np.array([start]), s.n_prompt, (0,))
+                    for s, (_, start) in zip(sequences, starts, strict=True)
+                ]
+            )
+        else:
+            context.set_vector(sequences[0].plan.generated)
+        self._decode(starts, n)
+        for sequence, (slot, start) in zip(sequences, starts, strict=True):
+            slot.tokens.append(sequence.tokens[start])
+            slot.stamps += sequence.plan.stamps(start, start + 1, sequence.n_prompt)
+            sequence.note_carrier("callback" if self.hooked else "native")
+
+    def _arm(self, parts: list[Part]) -> None:
+        if self.context.hook is not None:
+            self.context.hook.arm(self._rows.edits(parts))
+
+    def _decode(self, starts: Sequence[tuple[Slot, int]], n: int) -> None:
+        """Decode; on any failure take back the rows of this call from every slot in it."""
+        try:
+            rc = self.context.decode(n)
+            while rc == 1 and self.evict():
+                rc = self.context.decode(n)
+            if self.context.hook is not None:
+                self.context.hook.end()
+        except BaseException:
+            self._take_back(starts)
+            raise
+        if rc == 1:
+            raise ContextFullError(
+                f"the context of {self.context.n_ctx} tokens is full",
+                "Use a larger --ctx, a shorter prompt, or fewer answers at once.",
+            )
+        if rc == 2:
+            self.context.clear_abort()
+            self._take_back(starts)
+            raise Cancelled("the decode call was aborted")
+
+    def _take_back(self, starts: Sequence[tuple[Slot, int]]) -> None:
+        for slot, start in starts:
+            if not self.context.drop(slot.index, start):
+                self.reset(slot)

@@ -1,0 +1,219 @@
+"""The library llama.cpp and the weights that it opens. The only file that imports llama_cpp.
+
+Does not know contexts, samplers, steering, or who asks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+from edgesteer.errors import DeviceError, EngineError, ModelError
+
+__all__ = ["C", "Jinja2ChatFormatter", "Offload", "Weights"]
+
+C: Any = llama_cpp
+log = logging.getLogger("edgesteer.llama")
+
+_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.DEBUG}
+
+
+def _forward_log(level: int, text: bytes, _user: int | None) -> None:
+    line = text.decode("utf-8", "replace").rstrip()
+    if line and line != ".":
+        log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+
+_log_callback = C.llama_log_callback(_forward_log)  # kept alive for the process
+C.llama_log_set(_log_callback, ctypes.c_void_p(0))
+C.llama_backend_init()
+
+
+def version() -> str:
+    """The version of the llama_cpp package in use."""
+    return str(C.__version__)
+
+
+def system_info() -> str:
+    """llama.cpp's own line on the CPU features that it uses."""
+    return str(C.llama_print_system_info().decode("utf-8", "replace"))
+
+
+def gpu_available() -> bool:
+    """Whether this build of llama.cpp can put layers on a GPU, and one is there."""
+    return bool(C.llama_supports_gpu_offload())
+
+
+def default_threads() -> int:
+    """Threads that decode fastest on most machines: the cores this process may use, at most 8.
+
+    Of many logical cores half are taken, since two threads of one core share its units.
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(8, cores if cores <= 4 else cores // 2))
+
+
+@dataclass(frozen=True)
+class Offload:
+    """How many layers go to which device, as asked and as found.
+
+    ``layers`` is llama.cpp's ``n_gpu_layers``; ``text`` is for people.
+    """
+
+    layers: int
+    text: str
+
+
+def plan_offload(device: str, gpu_layers: int | None, threads: int) -> Offload:
+    """Turn ``--device`` and ``--gpu-layers`` into an offload.
+
+    Raises:
+        DeviceError: a GPU was asked for and this build of llama.cpp has none.
+    """
+    if device not in ("auto", "cpu", "gpu"):
+        raise DeviceError(f"unknown device {device!r}", "Use auto, cpu or gpu.")
+    if gpu_layers is not None and gpu_layers < 0:
+        raise DeviceError(f"gpu layers must be 0 or more, not {gpu_layers}")
+    cpu = f"CPU ({threads} thread{'s' if threads != 1 else ''})"
+    wants = device == "gpu" or bool(gpu_layers)
+    if wants and not gpu_available():
+        raise DeviceError(
+            "a GPU was asked for, but this llama.cpp was built without one or finds none",
+            "Rebuild with CMAKE_ARGS='-DGGML_CUDA=on' (or -DGGML_METAL=on) pip install "
+            "--force-reinstall --no-cache-dir llama-cpp-python, or use --device cpu.",
+        )
+    if device == "cpu" or gpu_layers == 0 or not gpu_available():
+        return Offload(0, cpu)
+    layers = 999 if gpu_layers is None else gpu_layers
+    return Offload(layers, f"GPU ({'all' if layers >= 999 else layers} layers) + {cpu}")
+
+
+def ggml_libraries() -> list[Any]:
+    """Loaded libraries in which the functions of libggml-base may be found."""
+    found: list[Any] = [C.llama_cpp._lib]
+    folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(llama_cpp.__file__).parent / "lib")
+    names = ("ggml-base.dll", "libggml-base.dylib", "libggml-base.so")
+    found += [ctypes.CDLL(str(folder / name)) for name in names if (folder / name).exists()]
+    return found
+
+
+class Weights:
+    """One opened GGUF file: its weights and vocabulary, shared by all contexts on it."""
+
+    def __init__(self, path: Path, offload: Offload) -> None:
+        """Open ``path``.
+
+        Raises:
+            ModelError: not a GGUF model that llama.cpp can load.
+        """
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = offload.layers
+        self.path = path
+        self._model = C.llama_model_load_from_file(str(path).encode(), params)
+        if not self._model:
+            raise ModelError(
+                f"llama.cpp can not load {path}",
+                "Run 'edgesteer -vv doctor' with this model to see llama.cpp's own messages.",
+            )
+        self.offload = offload
+        self.vocab = C.llama_model_get_vocab(self._model)
+        self.n_layer = int(C.llama_model_n_layer(self._model))
+        self.n_embd = int(C.llama_model_n_embd(self._model))
+        self.n_vocab = int(C.llama_vocab_n_tokens(self.vocab))
+        self.n_ctx_train = int(C.llama_model_n_ctx_train(self._model))
+        self.n_bytes = int(C.llama_model_size(self._model))
+        self.description = self._text(C.llama_model_desc, self._model)
+        self.recurrent = bool(
+            C.llama_model_is_recurrent(self._model) or C.llama_model_is_hybrid(self._model)
+        )
+        self.generative = bool(C.llama_model_has_decoder(self._model)) and not bool(
+            C.llama_model_has_encoder(self._model)
+        )
+        self.bos, self.eos = int(C.llama_vocab_bos(self.vocab)), int(C.llama_vocab_eos(self.vocab))
+        self.adds_bos = bool(C.llama_vocab_get_add_bos(self.vocab))
+        self._pieces: dict[tuple[int, bool], bytes] = {}
+        self._ends: dict[int, bool] = {}
+
+    @staticmethod
+    def _text(function: Callable[..., int], *args: Any) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        function(*args, buffer, 256)
+        return buffer.value.decode("utf-8", "replace")
+
+    def metadata(self, key: str) -> str | None:
+        """The value of a metadata key as text, or None."""
+        size = C.llama_model_meta_val_str(self._model, key.encode(), None, 0)
+        if size < 0:
+            return None
+        buffer = ctypes.create_string_buffer(size + 1)
+        C.llama_model_meta_val_str(self._model, key.encode(), buffer, size + 1)
+        return buffer.value.decode("utf-8", "replace")
+
+    def is_end(self, token: int) -> bool:
+        """Whether ``token`` ends an answer (end of sequence, of turn, of message)."""
+        found = self._ends.get(token)
+        if found is None:
+            found = self._ends[token] = bool(C.llama_vocab_is_eog(self.vocab, token))
+        return found
+
+    def end_tokens(self) -> list[int]:
+        """All tokens that end an answer."""
+        return [token for token in range(self.n_vocab) if self.is_end(token)]
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
+        """Token ids of ``text``; ``add_special`` adds what the model wants at the start."""
+        raw = text.encode("utf-8", "surrogatepass")
+        size = len(raw) + 8
+        while True:
+            buffer = (C.llama_token * size)()
+            n = C.llama_tokenize(
+                self.vocab, raw, len(raw), buffer, size, add_special, parse_special
+            )
+            if n >= 0:
+                return list(buffer[:n])
+            if -n <= size:
+                raise EngineError("llama.cpp could not tokenise this text")
+            size = -n
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes of one token; control tokens are empty unless ``special``."""
+        found = self._pieces.get((token, special))
+        if found is None:
+            if not 0 <= token < self.n_vocab:
+                raise EngineError(f"token {token} is outside the vocabulary of {self.n_vocab}")
+            size = 64
+            while True:
+                buffer = ctypes.create_string_buffer(size)
+                n = C.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
+                if n >= 0:
+                    break
+                size = -n
+            found = self._pieces[token, special] = buffer.raw[:n]
+        return found
+
+    def close(self) -> None:
+        """Free the weights. Contexts on them must be closed before."""
+        if self._model:
+            C.llama_model_free(self._model)
+            self._model = None
+
+    @property
+    def handle(self) -> Any:
+        """The ``llama_model *``.
+
+        Raises:
+            ModelError: the model has been closed.
+        """
+        if not self._model:
+            raise ModelError("the model is closed")
+        return self._model

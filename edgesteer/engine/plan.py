@@ -1,0 +1,218 @@
+"""Turns a steering into a plan: what acts on which token, and the cheapest carrier that is right.
+
+Knows nothing of contexts, batches or sampling; it only says what has to happen.
+
+Carriers:
+    none      nothing acts
+    native    llama.cpp's own control vector: additive, the same for all rows of a decode call
+    callback  the eval callback rewrites the rows: everything else
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesteer.engine import ops
+from edgesteer.errors import SteeringError
+from edgesteer.steering import Steering, Term
+
+FloatArray = npt.NDArray[np.float32]
+
+PLAIN = "plain"
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A gate's read-out: ``h . u`` at ``layer``, compared with a threshold."""
+
+    layer: int
+    direction: FloatArray
+    threshold: float
+    above: bool
+    scope: str
+
+    def opens(self, reading: FloatArray | float) -> npt.NDArray[np.bool_]:
+        """Whether readings pass the threshold."""
+        value = np.asarray(reading)
+        return value > self.threshold if self.above else value < self.threshold
+
+
+@dataclass(frozen=True, eq=False)
+class TermPlan:
+    """One term, ready to run: an operation per layer, and when it acts."""
+
+    term: Term
+    at: dict[int, ops.Operation]
+    reader: Reader | None
+
+    def dose(self, positions: npt.NDArray[np.int64], n_prompt: int) -> FloatArray:
+        """How much of the operation acts at each token position (gates aside).
+
+        Args:
+            positions: int64 ``[n]`` token positions in the sequence.
+            n_prompt: length of the prompt; later positions are generated tokens.
+
+        Returns:
+            float32 ``[n]``: strength times schedule; 0 (NaN for clamp) where nothing acts.
+        """
+        term = self.term
+        first, end = term.span(n_prompt)
+        on = (positions >= max(first, n_prompt + term.after if term.after else 0)) & (
+            positions < (end if end is not None else np.iinfo(np.int64).max)
+        )
+        dose = np.full(len(positions), term.strength, np.float32)
+        if term.decay:
+            age = np.maximum(positions - n_prompt - term.after, 0)
+            dose *= np.clip(1 - age / term.decay, 0, 1).astype(np.float32)
+        dose[~on] = np.nan if term.operation == "clamp" else 0
+        return dose
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a steering does on one model.
+
+    Attributes:
+        text: the steering, in its canonical text form.
+        key: the fingerprint of the whole effect; "plain" when nothing acts.
+        prompt, generated: additive buffers float32 ``[n_layer-1, n_embd]`` for the two phases when
+            the native carrier can do it all, None where nothing acts.
+        native: whether the native carrier is right.
+        terms: the terms for the callback carrier, in order.
+    """
+
+    text: str
+    key: str
+    native: bool
+    prompt: FloatArray | None
+    generated: FloatArray | None
+    prompt_key: str
+    generated_key: str
+    terms: tuple[TermPlan, ...]
+
+    def buffer(self, *, prompt: bool) -> FloatArray | None:
+        """The native buffer of a phase."""
+        return self.prompt if prompt else self.generated
+
+    def stamps(self, start: int, end: int, n_prompt: int) -> list[str]:
+        """What acts on each of the tokens ``start..end``.
+
+        Equal stamps after equal tokens mean equal KV cache entries.
+        """
+        split = min(max(n_prompt, start), end)
+        return [self.prompt_key] * (split - start) + [self.generated_key] * (end - split)
+
+    @property
+    def carrier(self) -> str:
+        """The cheapest right carrier."""
+        return "none" if self.key == PLAIN else "native" if self.native else "callback"
+
+
+PLAIN_PLAN = Plan("", PLAIN, True, None, None, PLAIN, PLAIN, ())
+
+
+def make_plan(steering: Steering, n_layer: int, n_embd: int) -> Plan:
+    """The plan of a bound steering.
+
+    Raises:
+        SteeringError: a gate at or above the layers that it should open, a rotation without a
+            second direction, or a name without its vector.
+    """
+    if not steering:
+        return PLAIN_PLAN
+    key = steering.fingerprint(n_layer, n_embd)
+    if key == PLAIN:
+        return PLAIN_PLAN
+    acting = [term for term in steering.terms if term.acts]
+    terms = tuple(_plan_term(term, n_layer) for term in acting)
+    native = all(replace(term, positions="all").static for term in acting) and all(
+        term.positions in ("all", "prompt", "generated") for term in acting
+    )
+    prompt = generated = None
+    if native:
+        prompt = _compose(acting, ("all", "prompt"), n_layer, n_embd)
+        generated = _compose(acting, ("all", "generated"), n_layer, n_embd)
+    prompt_key, generated_key = _keys(acting, key, prompt, generated, native)
+    return Plan(str(steering), key, native, prompt, generated, prompt_key, generated_key, terms)
+
+
+def _compose(
+    terms: Sequence[Term], phases: tuple[str, ...], n_layer: int, n_embd: int
+) -> FloatArray | None:
+    phase = Steering(tuple(replace(t, positions="all") for t in terms if t.positions in phases))
+    total = phase.compose(n_layer, n_embd)
+    return total if total.any() else None
+
+
+def _keys(
+    terms: Sequence[Term],
+    key: str,
+    prompt: FloatArray | None,
+    generated: FloatArray | None,
+    native: bool,
+) -> tuple[str, str]:
+    """Stamps of prompt and generated tokens.
+
+    The effect on a token must be a function of its stamp and the tokens before it, so that which
+    tokens count as "prompt" and what a gate saw either do not matter or make the stamp unique.
+    """
+    if native:
+        whole = all(t.positions == "all" for t in terms)
+        keys = (key, key) if whole else (f"{key}/prompt", f"{key}/generated")
+        return (
+            keys[0] if prompt is not None else PLAIN,
+            keys[1] if generated is not None else PLAIN,
+        )
+    if all(
+        t.positions[0].isdigit() or t.positions == "all"
+        for t in terms
+        if not (t.decay or t.after or t.gate)
+    ) and not any(t.decay or t.after or (t.gate and t.gate.scope != "token") for t in terms):
+        return key, key
+    if all(
+        (t.positions == "generated" or t.after) and not (t.gate and t.gate.scope != "token")
+        for t in terms
+    ):
+        return PLAIN, f"{key}#{next(_serial)}"
+    unique = f"{key}#{next(_serial)}"
+    return unique, unique
+
+
+def _plan_term(term: Term, n_layer: int) -> TermPlan:
+    if term.vector is None:
+        raise SteeringError(f"the steering names {term.name!r} without its vector")
+    layers = term.resolved_layers(n_layer)
+    reader = _plan_gate(term, n_layer) if term.gate else None
+    at: dict[int, ops.Operation] = {}
+    for layer in layers:
+        direction = term.vector.directions[layer]
+        if term.operation == "rotate":
+            at[layer] = ops.rotate(direction, _second_direction(term, layer))
+        else:
+            at[layer] = getattr(ops, term.operation)(direction)
+    return TermPlan(term, at, reader)
+
+
+def _second_direction(term: Term, layer: int) -> FloatArray:
+    if term.toward_vector is None or layer not in term.toward_vector.directions:
+        raise SteeringError(
+            f"a rotation needs a second direction at layer {layer}",
+            "Name it: rotate:calm=30?toward=happy",
+        )
+    direction: FloatArray = term.toward_vector.directions[layer]
+    return direction
+
+
+def _plan_gate(term: Term, n_layer: int) -> Reader:
+    gate, vector = term.gate, term.gate_vector
+    if gate is None or vector is None:
+        raise SteeringError(f"the gate of {term.name!r} has no vector")
+    layer = term.gate_layer(n_layer)
+    direction = ops.unit(vector.directions[layer])
+    return Reader(layer, direction, gate.threshold, gate.above, gate.scope)

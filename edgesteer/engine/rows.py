@@ -1,0 +1,204 @@
+"""Steers the rows of one decode call, each its own way: plans -> edits for the hook.
+
+Knows nothing of llama.cpp or of KV caches; rows, positions and plans come from the scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesteer.engine.hooks import Edit
+from edgesteer.engine.plan import Plan, Reader, TermPlan
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass
+class GateState:
+    """What the gates of one sequence have decided so far.
+
+    ``open`` maps the index of a term to True or False once its prompt gate has been read.
+    """
+
+    open: dict[int, bool] = field(default_factory=dict)
+    sums: dict[int, tuple[float, int]] = field(default_factory=dict)
+
+
+@dataclass
+class Part:
+    """The consecutive rows of one sequence in a decode call.
+
+    ``positions`` int64 ``[n]``; ``outputs`` are the indices (into these rows) whose logits are
+    wanted, which are the only rows that the last block of most architectures computes.
+    """
+
+    plan: Plan
+    gates: GateState
+    positions: IntArray
+    n_prompt: int
+    outputs: Sequence[int]
+
+
+class RowSteering:
+    """Builds the edits of decode calls, keeping what can be reused between them."""
+
+    def __init__(self, n_layer: int) -> None:
+        self._last_layer = n_layer - 1
+        self._stack_key: tuple[tuple[int, bool], ...] = ()
+        self._plans: list[Plan] = []  # keeps the ids in _stack_key from being reused
+        self._stack: dict[int, FloatArray] = {}
+
+    def edits(self, parts: Sequence[Part]) -> dict[int, Edit]:
+        """layer -> edit for a decode call whose rows are ``parts``, one after another."""
+        if all(part.plan.native for part in parts):
+            if all(len(part.positions) == 1 for part in parts):
+                return self._stacked(parts)
+            if len(parts) == 1 and _one_phase(parts[0]):
+                return self._broadcast(parts[0])
+        return _General(parts, self._last_layer).edits()
+
+    def _stacked(self, parts: Sequence[Part]) -> dict[int, Edit]:
+        """One row a sequence, all additive: one addition a layer, prepared once for many steps."""
+        key = tuple((id(p.plan), bool(p.positions[0] < p.n_prompt)) for p in parts)
+        if key != self._stack_key:
+            self._stack_key, self._plans = key, [p.plan for p in parts]
+            self._stack = _stack(
+                [p.plan.buffer(prompt=k[1]) for p, k in zip(parts, key, strict=True)]
+            )
+        return {layer: _add_rows(block) for layer, block in self._stack.items()}
+
+    def _broadcast(self, part: Part) -> dict[int, Edit]:
+        buffer = part.plan.buffer(prompt=bool(part.positions[0] < part.n_prompt))
+        if buffer is None:
+            return {}
+        return {int(i) + 1: _add_row(buffer[i]) for i in np.flatnonzero(buffer.any(axis=1))}
+
+
+def _one_phase(part: Part) -> bool:
+    return bool((part.positions[0] < part.n_prompt) == (part.positions[-1] < part.n_prompt))
+
+
+def _stack(buffers: Sequence[FloatArray | None]) -> dict[int, FloatArray]:
+    shapes = [b for b in buffers if b is not None]
+    if not shapes:
+        return {}
+    used = np.any([b.any(axis=1) for b in shapes], axis=0)
+    zero = np.zeros(shapes[0].shape[1], np.float32)
+    return {
+        int(i) + 1: np.stack([zero if b is None else b[i] for b in buffers])
+        for i in np.flatnonzero(used)
+    }
+
+
+def _add_rows(block: FloatArray) -> Edit:
+    def edit(rows: FloatArray, first: int) -> bool:
+        rows += block[first : first + len(rows)]
+        return True
+
+    return edit
+
+
+def _add_row(row: FloatArray) -> Edit:
+    def edit(rows: FloatArray, first: int) -> bool:
+        rows += row
+        return True
+
+    return edit
+
+
+class _General:
+    """Any mixture of operations, positions, schedules and gates, term by term."""
+
+    def __init__(self, parts: Sequence[Part], last_layer: int) -> None:
+        self._parts, self._last = parts, last_layer
+        self._starts = np.cumsum([0] + [len(p.positions) for p in parts])
+        self._total = int(self._starts[-1])
+        offsets = zip(parts, self._starts[:-1], strict=True)
+        self._outputs = np.array([s + i for p, s in offsets for i in p.outputs], np.int64)
+        #: rows [n] of each (part, term) that its gate lets through; set when the gate is read
+        self._open: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
+        self._dose: dict[tuple[int, int], FloatArray] = {}
+
+    def edits(self) -> dict[int, Edit]:
+        layers = set()
+        for i, part in enumerate(self._parts):
+            for j, term in enumerate(part.plan.terms):
+                self._dose[i, j] = term.dose(part.positions, part.n_prompt)
+                layers |= set(term.at)
+                if term.reader is not None:
+                    layers.add(term.reader.layer)
+        return {layer: self._edit(layer) for layer in layers}
+
+    def _edit(self, layer: int) -> Edit:
+        def edit(rows: FloatArray, first: int) -> bool:
+            index = np.arange(first, first + len(rows))
+            if layer == self._last and len(rows) != self._total and len(self._outputs):
+                index = self._outputs[index]
+            wrote = False
+            for i, part in enumerate(self._parts):
+                mine = np.flatnonzero((index >= self._starts[i]) & (index < self._starts[i + 1]))
+                if len(mine):
+                    span = slice(int(mine[0]), int(mine[-1]) + 1)  # rows of a part are consecutive
+                    wrote |= self._steer(layer, i, part, rows[span], index[mine] - self._starts[i])
+            return wrote
+
+        return edit
+
+    def _steer(self, layer: int, i: int, part: Part, rows: FloatArray, index: IntArray) -> bool:
+        for j, term in enumerate(part.plan.terms):
+            if term.reader is not None and term.reader.layer == layer:
+                self._read(i, j, part, term.reader, rows, index)
+        wrote = False
+        for j, term in enumerate(part.plan.terms):
+            operation = term.at.get(layer)
+            if operation is None:
+                continue
+            dose = self._dose[i, j][index]
+            if term.reader is not None:
+                dose = np.where(self._is_open(i, j, part)[index], dose, _off(term))
+            if term.term.operation == "clamp" and np.isnan(dose).all():
+                continue
+            if term.term.operation != "clamp" and not dose.any():
+                continue
+            operation(rows, dose)
+            wrote = True
+        return wrote
+
+    def _read(
+        self, i: int, j: int, part: Part, reader: Reader, rows: FloatArray, index: IntArray
+    ) -> None:
+        reading = rows @ reader.direction
+        state, positions = part.gates, part.positions[index]
+        if reader.scope == "token":
+            mask = np.zeros(len(part.positions), bool)
+            mask[index] = reader.opens(reading)
+            self._open[i, j] = mask
+            return
+        if j in state.open:
+            return
+        prompt = positions < part.n_prompt
+        total, count = state.sums.get(j, (0.0, 0))
+        state.sums[j] = (total + float(reading[prompt].sum()), count + int(prompt.sum()))
+        decides = np.flatnonzero(positions == part.n_prompt - 1)
+        if len(decides):
+            value = float(reading[decides[0]])
+            if reader.scope == "mean":
+                value = state.sums[j][0] / max(state.sums[j][1], 1)
+            state.open[j] = bool(reader.opens(value))
+
+    def _is_open(self, i: int, j: int, part: Part) -> npt.NDArray[np.bool_]:
+        mask = self._open.get((i, j))
+        if mask is not None:
+            return mask
+        if not part.gates.open.get(j, False):
+            return np.zeros(len(part.positions), bool)
+        return part.positions >= part.n_prompt - 1
+
+
+def _off(term: TermPlan) -> float:
+    return float("nan") if term.term.operation == "clamp" else 0.0

@@ -1,0 +1,182 @@
+"""One request on its way through the engine, and the record of what its KV cache rests on.
+
+Knows nothing of llama.cpp calls or of how sequences share a batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edgesteer.engine.plan import PLAIN, Plan
+from edgesteer.engine.rows import GateState
+from edgesteer.engine.text import TextStream
+from edgesteer.sampling import Sampling
+
+_serial = itertools.count()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Tokens before ``end`` (and after the segment before) were read under ``plan``."""
+
+    end: int
+    plan: Plan
+    n_prompt: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a finished answer leaves for the next turn: tokens, their stamps, their plans.
+
+    With it a chat can keep its history as it was read, under whatever steering was on then, and
+    rebuild it exactly when the cache has been given to somebody else.
+    """
+
+    tokens: tuple[int, ...]
+    stamps: tuple[str, ...]
+    segments: tuple[Segment, ...]
+
+    def common(self, tokens: Sequence[int]) -> Trace:
+        """The part of this trace that ``tokens`` begin with."""
+        n = common_prefix(self.tokens, tokens)
+        kept: list[Segment] = []
+        for segment in self.segments:
+            kept.append(Segment(min(segment.end, n), segment.plan, segment.n_prompt))
+            if segment.end >= n:
+                break
+        return Trace(self.tokens[:n], self.stamps[:n], tuple(kept) if n else ())
+
+
+def common_prefix(a: Sequence[Any], b: Sequence[Any]) -> int:
+    """How many leading items are equal."""
+    n = min(len(a), len(b))
+    if list(a[:n]) == list(b[:n]):
+        return n
+    return next(i for i in range(n) if a[i] != b[i])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the engine.
+
+    ``history`` is the trace of earlier turns that ``tokens`` may begin with.
+    """
+
+    tokens: tuple[int, ...]
+    plan: Plan
+    sampling: Sampling
+    seed: int
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+    history: Trace | None = None
+
+
+class Listener(Protocol):
+    """Who hears of a sequence's progress, on the engine's thread."""
+
+    def on_text(self, text: str) -> None:
+        """A piece of the answer."""
+
+    def on_end(self, sequence: ActiveSequence, finish: str, error: BaseException | None) -> None:
+        """The end, with what ended it."""
+
+
+@dataclass(eq=False)
+class ActiveSequence:
+    """A request in the engine: waiting, reading its prompt, or writing its answer."""
+
+    request: Request
+    listener: Listener
+    sampler: Any = None
+    plan: Plan = field(init=False)
+    tokens: list[int] = field(init=False)
+    segments: list[Segment] = field(init=False)
+    slot: Any = None
+    cancelled: bool = False
+    finished: bool = False
+    n_generated: int = 0
+    n_cached: int = 0
+    carrier: str = "none"
+    generated: list[int] = field(default_factory=list)
+    gates: GateState = field(default_factory=GateState)
+    serial: int = field(default_factory=lambda: next(_serial))
+    submitted: float = field(default_factory=time.perf_counter)
+    started: float = 0.0
+    first_token: float = 0.0
+    ended: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.plan = self.request.plan
+        self.tokens = list(self.request.tokens)
+        self.text = TextStream(self.request.stop)
+        history = self.request.history
+        self._old = history.common(self.tokens) if history else Trace((), (), ())
+        self.segments = list(self._old.segments)
+
+    @property
+    def n_prompt(self) -> int:
+        """Length of the prompt in tokens."""
+        return len(self.request.tokens)
+
+    @property
+    def fed(self) -> int:
+        """How many tokens are in the KV cache."""
+        return len(self.slot.tokens) if self.slot is not None else 0
+
+    @property
+    def decoding(self) -> bool:
+        """Whether just the token chosen last has to be fed."""
+        return self.n_generated > 0 and self.fed == len(self.tokens) - 1
+
+    def change_plan(self, plan: Plan) -> None:
+        """Steer by ``plan`` from the next fed token on."""
+        if self.fed:
+            self.segments = [s for s in self.segments if s.end < self.fed]
+            self.segments.append(Segment(self.fed, self.plan, self.n_prompt))
+        self.plan = plan
+        self.gates = GateState()
+
+    def part_at(self, position: int) -> Segment:
+        """The segment that covers ``position``; its end is a place where a chunk must stop."""
+        for segment in self.segments:
+            if position < segment.end:
+                end = segment.end
+                if position < segment.n_prompt < end:
+                    end = segment.n_prompt
+                return Segment(end, segment.plan, segment.n_prompt)
+        end = self.n_prompt if position < self.n_prompt else len(self.tokens)
+        return Segment(end, self.plan, self.n_prompt)
+
+    def wanted_stamps(self) -> list[str]:
+        """The stamps that cached tokens must carry to be reusable by this sequence."""
+        stamps = list(self._old.stamps)
+        while len(stamps) < len(self.tokens):
+            part = self.part_at(len(stamps))
+            stamps += part.plan.stamps(len(stamps), part.end, part.n_prompt)
+        return stamps
+
+    def note_carrier(self, carrier: str) -> None:
+        """Record what carried the steering, for the reply."""
+        if self.plan.key != PLAIN:
+            self.carrier = carrier
+
+    def trace(self) -> Trace:
+        """What this sequence leaves for the next turn."""
+        if self.slot is None:
+            return Trace((), (), ())
+        segments = [s for s in self.segments if s.end < self.fed]
+        segments.append(Segment(self.fed, self.plan, self.n_prompt))
+        return Trace(tuple(self.slot.tokens), tuple(self.slot.stamps), tuple(segments))
+
+
+@dataclass(eq=False)
+class Task:
+    """Work for the engine's thread that is not a sequence: ``run(scheduler)``, once."""
+
+    run: Callable[[Any], Any]
+    done: Callable[[Any, BaseException | None], None]

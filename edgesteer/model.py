@@ -1,0 +1,294 @@
+"""Model: an opened GGUF file that answers, is steered, and can be read.
+
+Knows nothing of terminals, servers or how vectors are made. One worker thread owns the engine;
+every method may be called from any thread, and the async ones are a thin bridge over the same.
+
+    with Model.open("smollm2") as model:
+        print(model.ask("How was your day?", steer="calm=1", seed=1).text)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import warnings as _warnings
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from edgesteer.engine.context import Context
+from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
+from edgesteer.engine.llama import Weights, default_threads, plan_offload
+from edgesteer.engine.sequence import ActiveSequence, Request, Trace
+from edgesteer.errors import InputError
+from edgesteer.identity import read_model_identity
+from edgesteer.library import DEFAULT_MODEL, Library
+from edgesteer.reading import Capture, Prompt, Reader
+from edgesteer.sampling import Sampling
+
+if TYPE_CHECKING:
+    from edgesteer.chat import Chat
+
+__all__ = ["Capture", "Job", "Model", "Reply", "Stream", "Timing", "Usage"]
+
+
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n")
+
+
+class Model(Reader):
+    """An opened model. Make one with :meth:`open`; close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "",
+        device: str = "auto",
+        gpu_layers: int | None = None,
+        threads: int | None = None,
+        n_ctx: int = 4096,
+        n_seq: int = 4,
+        flash_attention: bool | None = None,
+        library: Library | None = None,
+    ) -> None:
+        """Open the GGUF file at ``path``; see :meth:`open` for the arguments."""
+        for label, value in (("ctx", n_ctx), ("sequences", n_seq), ("threads", threads)):
+            if value is not None and value < 1:
+                raise InputError(f"{label} must be 1 or more, not {value}")
+        self.library = library or Library()
+        threads = threads or default_threads()
+        offload = plan_offload(device, gpu_layers, threads)
+        weights = Weights(path, offload)
+        self.name, self.path, self.device = name or path.stem, path, offload.text
+        self.threads = threads
+        n_ctx = min(n_ctx, weights.n_ctx_train or n_ctx)
+        self.n_seq = n_seq
+        self._flash_attention = flash_attention
+        super().__init__(weights, read_model_identity(path), self.library, n_ctx)
+        self._close_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, name_or_path: str | Path = DEFAULT_MODEL, **options: Any) -> Model:
+        """Open a model by its name in the library or by its path.
+
+        Args:
+            name_or_path: "smollm2", the name of a registered model, or a GGUF file.
+            **options: ``device`` "auto" | "cpu" | "gpu"; ``gpu_layers`` how many blocks go to the
+                GPU; ``threads``; ``n_ctx`` KV cells, shared by all sequences; ``n_seq`` how many
+                answers are written at once; ``flash_attention`` True, False or None (llama.cpp
+                decides); ``library``.
+
+        Raises:
+            NotFoundError: no model of that name.
+            ModelError, VectorFileError: the file is no model that llama.cpp can load.
+            DeviceError: a GPU was asked for and is not there.
+        """
+        library = options.get("library") or Library()
+        entry = library.find_model(str(name_or_path))
+        return cls(entry.path, name=entry.name, **{**options, "library": library})
+
+    def _make_context(self, hooked: bool) -> Context:
+        return Context(
+            self._weights,
+            n_ctx=self.n_ctx,
+            n_seq=self.n_seq,
+            n_outputs=64 if hooked else 16,
+            threads=self.threads,
+            hooked=hooked,
+            flash_attention=self._flash_attention,
+        )
+
+    # -- asking
+
+    def ask(self, prompt: Prompt, **options: Any) -> Reply:
+        """Answer a prompt and wait for the end.
+
+        Args:
+            prompt: a user message, a list of ``{"role", "content"}``, or with ``raw=True`` text to
+                continue.
+            **options: ``steer`` (whatever :func:`as_steering` takes; names are looked up in the
+                library), ``system``, ``max_tokens`` (512), ``temperature`` (0.8), ``top_k`` (40),
+                ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``seed`` (drawn when
+                not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``.
+
+        Raises:
+            EdgesteerError: of many kinds, each with a hint; see ``edgesteer.errors``.
+        """
+        return self.start(prompt, **options).result()
+
+    def stream(self, prompt: Prompt, **options: Any) -> Stream:
+        """Answer a prompt piece by piece; options as for :meth:`ask`."""
+        return Stream(self.start(prompt, **options))
+
+    async def aask(self, prompt: Prompt, **options: Any) -> Reply:
+        """:meth:`ask` for asyncio; cancelling the task cancels the answer."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        job = self.start(
+            prompt,
+            on_done=lambda _job: _settle(future),
+            dispatch=loop.call_soon_threadsafe,
+            **options,
+        )
+        try:
+            await future
+        finally:
+            job.cancel()
+        return job.result()
+
+    async def astream(self, prompt: Prompt, **options: Any) -> AsyncIterator[str]:
+        """:meth:`stream` for asyncio; leaving the loop cancels the answer."""
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        job = self.start(
+            prompt,
+            on_piece=pieces.put_nowait,
+            on_done=lambda _job: pieces.put_nowait(None),
+            dispatch=asyncio.get_running_loop().call_soon_threadsafe,
+            **options,
+        )
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            job.result()  # raises what ended the answer, if it failed
+        finally:
+            job.cancel()
+
+    def start(
+        self,
+        prompt: Prompt,
+        *,
+        on_piece: Callable[[str], None] | None = None,
+        on_done: Callable[[Job], None] | None = None,
+        dispatch: Dispatch | None = None,
+        **options: Any,
+    ) -> Job:
+        """Begin an answer and return at once.
+
+        Args:
+            prompt: as for :meth:`ask`.
+            on_piece: called with every piece of text.
+            on_done: called with the job at its end.
+            dispatch: called with a function that runs such a callback, to move it to another
+                thread (``root.after_idle``, ``loop.call_soon_threadsafe``); without it callbacks
+                run on the engine's thread and must be short.
+            **options: as for :meth:`ask`.
+        """
+        job = self._prepare(prompt, on_piece, on_done, dispatch, **options)
+        self._submit([job])
+        return job
+
+    def ask_many(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        steer: Any = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> list[Reply]:
+        """Answer many prompts in one batch, each steered its own way.
+
+        Args:
+            prompts: as for :meth:`ask`.
+            steer: one steering for all, or a list with one for each prompt (None: plain).
+            seed: one seed for all; a list of prompts with one seed is reproducible.
+            **options: as for :meth:`ask`, the same for all.
+        """
+        steers = list(steer) if isinstance(steer, (list, tuple)) else [steer] * len(prompts)
+        if len(steers) != len(prompts):
+            raise InputError(f"{len(prompts)} prompts, but {len(steers)} steerings")
+        jobs = self.start_many(prompts, steers, seed=seed, **options)
+        try:
+            return [job.result() for job in jobs]
+        finally:
+            for job in jobs:
+                job.cancel()
+
+    def start_many(
+        self, prompts: Sequence[Prompt], steers: Sequence[Any], **options: Any
+    ) -> list[Job]:
+        """Begin many answers side by side, each with its own steering."""
+        jobs = [
+            self._prepare(prompt, None, None, None, steer=steer, **options)
+            for prompt, steer in zip(prompts, steers, strict=True)
+        ]
+        self._submit(jobs)
+        return jobs
+
+    def chat(self, *, system: str | None = None, steer: Any = None, **options: Any) -> Chat:
+        """A conversation with live steering; options as for :meth:`ask`."""
+        from edgesteer.chat import Chat
+
+        return Chat(self, system=system, steer=steer, **options)
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        self._scheduler.submit([job.sequence for job in jobs if job.sequence is not None])
+
+    def _prepare(
+        self,
+        prompt: Prompt,
+        on_piece: Callable[[str], None] | None,
+        on_done: Callable[[Job], None] | None,
+        dispatch: Dispatch | None,
+        *,
+        steer: Any = None,
+        system: str | None = None,
+        max_tokens: int = 512,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        ignore_eos: bool = False,
+        raw: bool = False,
+        history: Trace | None = None,
+        **sampling: float,
+    ) -> Job:
+        unknown = [key for key in sampling if key not in _SAMPLING]
+        if unknown:
+            raise InputError(f"unknown option {unknown[0]!r}", f"Known: {', '.join(_SAMPLING)}.")
+        if max_tokens < 1:
+            raise InputError(f"max_tokens must be 1 or more, not {max_tokens}")
+        tokens = self._prompt_tokens(prompt, system, raw)
+        with _warnings.catch_warnings(record=True) as caught:
+            _warnings.simplefilter("always")
+            steering, plan = self._plan(steer)
+        notes = tuple(str(w.message) for w in caught)
+        job = Job(self._scheduler, steering, self._plan, notes, on_piece, on_done, dispatch)
+        request = Request(
+            tokens=tuple(tokens),
+            plan=plan,
+            sampling=Sampling(seed=seed, **sampling),  # type: ignore[arg-type]
+            seed=random.getrandbits(32) if seed is None else seed,
+            max_tokens=max_tokens,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            ignore_eos=ignore_eos,
+            history=history,
+        )
+        job.sequence = ActiveSequence(request, job)
+        return job
+
+    # -- the end
+
+    def close(self) -> None:
+        """Cancel what runs and free everything. May be called twice."""
+        with self._close_lock:
+            self._scheduler.close()
+            self._weights.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.description}, {self.n_layer} layers, {self.device}>"
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

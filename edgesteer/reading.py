@@ -1,0 +1,213 @@
+"""Reader: the side of a Model that looks rather than talks: tokens, logits, activations, fit.
+
+Knows nothing of answers, jobs or conversations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesteer.engine import tasks
+from edgesteer.engine.arch import check_steerable
+from edgesteer.engine.batch import Scheduler
+from edgesteer.engine.context import Context
+from edgesteer.engine.llama import Weights
+from edgesteer.engine.plan import Plan, make_plan
+from edgesteer.engine.template import ChatTemplate
+from edgesteer.errors import ContextFullError, InputError
+from edgesteer.identity import ModelIdentity
+from edgesteer.layers import as_layers
+from edgesteer.library import Library
+from edgesteer.steering import Steering, as_steering
+
+FloatArray = npt.NDArray[np.float32]
+Prompt = str | Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """Activations read from a model: ``rows`` float32 ``[n, len(layers), n_embd]``."""
+
+    rows: FloatArray
+    layers: tuple[int, ...]
+
+
+class Reader:
+    """Base of :class:`edgesteer.Model`."""
+
+    def __init__(
+        self, weights: Weights, identity: ModelIdentity, library: Library, n_ctx: int
+    ) -> None:
+        self._weights, self.identity, self.library, self.n_ctx = weights, identity, library, n_ctx
+        bos, eos = (
+            weights.piece(t, special=True).decode("utf-8", "replace") if t >= 0 else ""
+            for t in (weights.bos, weights.eos)
+        )
+        source = weights.metadata("tokenizer.chat_template")
+        self._template = ChatTemplate(source, bos, eos, strip_bos=weights.adds_bos)
+        self._scheduler = Scheduler(weights, self._make_context)
+        self._steerable = False
+
+    def _make_context(self, hooked: bool) -> Context:
+        raise NotImplementedError
+
+    # -- what it is
+
+    @property
+    def n_layer(self) -> int:
+        """Decoder blocks; layers 1..n_layer-1 can be steered."""
+        return self._weights.n_layer
+
+    @property
+    def n_embd(self) -> int:
+        """Width of the residual stream."""
+        return self._weights.n_embd
+
+    @property
+    def n_vocab(self) -> int:
+        """Size of the vocabulary."""
+        return self._weights.n_vocab
+
+    @property
+    def architecture(self) -> str:
+        """llama.cpp's name for the architecture."""
+        return self.identity.architecture
+
+    @property
+    def description(self) -> str:
+        """llama.cpp's one-line description: architecture, size, quantisation."""
+        return self._weights.description
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether conversations can be rendered; without one, use ``raw=True``."""
+        return self._template.usable
+
+    # -- steering
+
+    def bind(self, steer: Any) -> Steering:
+        """A steering whose names are bound to vectors of the library and checked for this model.
+
+        Raises:
+            SteeringError, LayerError, NotFoundError, VectorMismatchError: it can not be applied.
+            ArchitectureError: this model's architecture ignores control vectors.
+        """
+        steering = as_steering(steer).bind(
+            lambda name: self.library.load_vector(name, self.identity)
+        )
+        steering.check(self.identity)
+        if steering and not self._steerable:
+            check_steerable(self)
+            self._steerable = True
+        return steering
+
+    def _plan(self, steer: Any) -> tuple[Steering, Plan]:
+        steering = self.bind(steer)
+        return steering, make_plan(steering, self.n_layer, self.n_embd)
+
+    # -- reading
+
+    def _prompt_tokens(self, prompt: Prompt, system: str | None, raw: bool) -> list[int]:
+        if raw:
+            if not isinstance(prompt, str) or system is not None:
+                raise InputError("with raw=True the prompt is one text, without a system message")
+            text = prompt
+        else:
+            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+            text = self.render([*_system(system), *messages])
+        tokens = self.tokenize(text)
+        if not tokens:
+            raise InputError("the prompt is empty", "Give it at least one token.")
+        if len(tokens) >= self.n_ctx:
+            raise ContextFullError(
+                f"the prompt has {len(tokens)} tokens and the context {self.n_ctx}",
+                f"Open the model with --ctx {len(tokens) + 512} or shorten the prompt.",
+            )
+        return tokens
+
+    def render(
+        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = True
+    ) -> str:
+        """A conversation as text, by the model's own chat template."""
+        return self._template.render(messages, add_generation_prompt=add_generation_prompt)
+
+    def tokenize(self, text: str, *, special: bool = True) -> list[int]:
+        """Token ids of a text.
+
+        ``special`` adds what the model wants at the start and reads control tokens that are
+        written in the text.
+        """
+        return self._weights.tokenize(text, add_special=special, parse_special=special)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, control tokens left out."""
+        return b"".join(self._weights.piece(t) for t in tokens).decode("utf-8", "replace")
+
+    def logits(
+        self,
+        tokens: Sequence[int],
+        steer: Any = None,
+        *,
+        first: int = 0,
+        n_prompt: int | None = None,
+    ) -> FloatArray:
+        """Logits behind given tokens, steered.
+
+        Returns:
+            float32 ``[len(tokens) - first, n_vocab]``; row ``i`` is about the token after
+            ``tokens[first + i]``. ``n_prompt`` says where the answer begins, for steerings that
+            tell prompt from answer (default: all is prompt).
+        """
+        if not 0 <= first < len(tokens):
+            raise InputError(f"first must be within the {len(tokens)} tokens, not {first}")
+        if len(tokens) >= self.n_ctx:
+            raise ContextFullError(f"{len(tokens)} tokens do not fit the context of {self.n_ctx}")
+        _, plan = self._plan(steer)
+        return self._scheduler.call(lambda s: tasks.read_logits(s, tokens, plan, first, n_prompt))
+
+    def next_logits(self, prompt: Prompt, steer: Any = None, *, raw: bool = False) -> FloatArray:
+        """float32 ``[n_vocab]``: the logits of the first token of an answer."""
+        tokens = self._prompt_tokens(prompt, None, raw)
+        last: FloatArray = self.logits(tokens, steer, first=len(tokens) - 1)[0]
+        return last
+
+    def capture(
+        self,
+        texts: Sequence[str | Sequence[int]],
+        layers: Any = None,
+        positions: str | int = "last",
+        *,
+        spans: Sequence[int] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Capture:
+        """Residual-stream activations of texts (already rendered, or token ids), unsteered.
+
+        Args:
+            texts: what to read.
+            layers: blocks whose output is read; None is all that can be steered.
+            positions: "last" token, "mean" (over the tokens from ``spans[i]`` on), "all" (of one
+                text) or a token index.
+            spans: for "mean", the first token of each text to average over.
+            progress: called with (texts done, texts in all).
+
+        Raises:
+            LayerError: a layer that does not exist.
+            ContextFullError: a text longer than the context.
+        """
+        chosen = as_layers("all" if layers is None else layers).resolve(self.n_layer)
+        if not texts:
+            raise InputError("there are no texts to read")
+        tokens = [self.tokenize(t) if isinstance(t, str) else list(t) for t in texts]
+        rows = self._scheduler.call(
+            lambda s: tasks.read_activations(s, tokens, chosen, positions, spans, progress)
+        )
+        return Capture(rows, chosen)
+
+
+def _system(text: str | None) -> list[dict[str, str]]:
+    return [{"role": "system", "content": text}] if text else []
