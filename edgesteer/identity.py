@@ -50,7 +50,7 @@ class ModelIdentity:
                     "is the model file damaged?",
                 )
         for label in ("architecture", "name", "weights_id"):
-            if not isinstance(getattr(self, label), str):
+            if not _is_text(getattr(self, label)):
                 raise InputError(f"{label} of a model must be text", "is the file damaged?")
         if not self.architecture:
             raise InputError("a model needs an architecture", "such as 'llama' or 'qwen2'")
@@ -129,6 +129,14 @@ def read_model_identity(path: str | os.PathLike[str]) -> ModelIdentity:
         )
     except (InputError, VectorFileError) as error:
         raise ModelError(f"{where}: {error.message}", error.hint) from error
+
+
+def _is_text(value: object) -> bool:
+    """True for text that UTF-8 can hold (half a surrogate pair it can not)."""
+    try:
+        return isinstance(value, str) and value.encode("utf-8") is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _weights_id(headers: list[GgufHeader]) -> str:

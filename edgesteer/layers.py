@@ -141,9 +141,9 @@ def as_layers(layers: LayerRange | str | int | Iterable[int]) -> LayerRange:
         return layers
     if isinstance(layers, str):
         return LayerRange.parse(layers)
-    if isinstance(layers, Iterable):
+    if isinstance(layers, Iterable) and not isinstance(layers, (bytes, bytearray)):
         return LayerRange.of(layers)
-    return LayerRange.of((layers,))
+    return LayerRange.of((_whole(layers),))
 
 
 def check_layer(layer: int, n_layer: int | None = None) -> int:

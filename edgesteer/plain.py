@@ -13,32 +13,46 @@ from edgesteer.errors import InputError
 
 __all__ = ["plain_dict"]
 
+_DEEPEST = 32
+
 
 def plain_dict(data: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """A deep copy of plain JSON data. Raises InputError for anything else."""
+    """A deep copy of plain data; `what` names it in errors. Tuples become lists.
+
+    Raises InputError for what JSON has no word for: NaN, infinity, other keys than text, other
+    types, whole numbers past 64 bits, nesting past 32 levels.
+    """
+    return _mapping(data, what, 1)
+
+
+def _mapping(data: object, what: str, depth: int) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise InputError(f"{what} must be a mapping, not {type(data).__name__}", "use a dict")
-    return {_text_key(key, what): _plain(value, what) for key, value in data.items()}
+    return {_key(key, what): _value(value, what, depth + 1) for key, value in data.items()}
 
 
-def _plain(value: Any, what: str) -> Any:
-    if value is None or isinstance(value, (str, bool)):
-        return value
+def _value(value: Any, what: str, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise InputError(f"{what} is nested deeper than {_DEEPEST} levels", "make it flatter")
     if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:  # one number of numpy
         value = value.item()
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, Mapping):
-        return plain_dict(value, what)
+        return _mapping(value, what, depth)
     if isinstance(value, (list, tuple)):
-        return [_plain(item, what) for item in value]
+        return [_value(item, what, depth + 1) for item in value]
     raise InputError(
         f"{what} can not hold {str(value)[:40]!r} ({type(value).__name__})",
         "use text, finite numbers, true or false, lists and dicts",
     )
 
 
-def _text_key(key: object, what: str) -> str:
+def _key(key: object, what: str) -> str:
     if not isinstance(key, str):
         raise InputError(f"a key of {what} must be text, not {key!r}", "quote it")
     return key

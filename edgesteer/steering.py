@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from edgesteer.errors import SteeringError
 from edgesteer.layers import FIRST_LAYER
-from edgesteer.steering_text import format_term, parse_number, parse_text, suggest
+from edgesteer.steering_text import check_number, format_term, parse_number, parse_text, suggest
 from edgesteer.terms import Gate, Operation, Scope, Term
 
 if TYPE_CHECKING:
@@ -112,13 +112,13 @@ class Steering:
 
     def __mul__(self, factor: float) -> Steering:
         """All strengths times `factor`."""
-        number = parse_number(factor, "the factor of a steering")
+        number = check_number(factor, "the factor of a steering")
         return Steering(tuple(replace(t, strength=t.strength * number) for t in self.terms))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Steering:
-        number = parse_number(divisor, "the divisor of a steering")
+        number = check_number(divisor, "the divisor of a steering")
         if number == 0:
             raise SteeringError("a steering can not be divided by 0", "divide by another number")
         return Steering(tuple(replace(t, strength=t.strength / number) for t in self.terms))
@@ -146,7 +146,9 @@ class Steering:
     def with_strength(self, name: str, strength: float) -> Steering:
         """The same with another strength at that label. Raises SteeringError when there is none."""
         index = self._index(name)
-        term = replace(self.terms[index], strength=parse_number(strength, f"strength of {name}"))
+        term = replace(
+            self.terms[index], strength=check_number(strength, f"the strength of {name}")
+        )
         return Steering((*self.terms[:index], term, *self.terms[index + 1 :]))
 
     def without(self, name: str) -> Steering:

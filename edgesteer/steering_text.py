@@ -35,6 +35,7 @@ from edgesteer.names import NAME, OPERATIONS, did_you_mean, quote_name, unquote_
 __all__ = [
     "SCOPES",
     "TERM_KEYS",
+    "check_number",
     "format_gate",
     "format_number",
     "format_term",
@@ -146,17 +147,21 @@ def parse_positions(text: object) -> str:
     raise SteeringError(f"{text!r} names no token positions", hint)
 
 
-def parse_number(value: object, what: str) -> float:
-    """A finite number from text or from a number. Raises SteeringError."""
-    if isinstance(value, str):
-        number = float(value) if _NUMBER.fullmatch(value) else math.nan
-    elif isinstance(value, bool) or not hasattr(value, "__float__"):
-        number = math.nan
-    else:
-        number = float(value)
+def parse_number(text: str, what: str) -> float:
+    """The finite number that a text says. Raises SteeringError."""
+    if not _NUMBER.fullmatch(text):
+        raise _no_number(text, what)
+    return check_number(float(text), what)
+
+
+def check_number(value: object, what: str) -> float:
+    """The value as a float, when it is a finite number (no text). Raises SteeringError."""
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        raise _no_number(value, what)
+    number = float(value)
     if not math.isfinite(number):
-        raise SteeringError(f"{what} must be a finite number, not {value!r}", "write 1.2 or -0.5")
-    return number + 0.0
+        raise _no_number(value, what)
+    return number + 0.0  # -0.0 becomes 0.0
 
 
 def format_number(value: float) -> str:
@@ -168,6 +173,12 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """ "did you mean X?" when a known word is near, else the known words."""
     words = list(known)
     return did_you_mean(word, words) or f"known are: {', '.join(words)}"
+
+
+def _no_number(value: object, what: str) -> SteeringError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return SteeringError(f"{what} must be a finite number, not {shown}", "write 1.2 or -0.5")
 
 
 def _term(match: re.Match[str]) -> dict[str, Any]:

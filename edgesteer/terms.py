@@ -15,9 +15,9 @@ from edgesteer.names import OPERATIONS, check_name
 from edgesteer.steering_text import (
     SCOPES,
     TERM_KEYS,
+    check_number,
     format_gate,
     parse_gate,
-    parse_number,
     parse_positions,
     suggest,
 )
@@ -53,7 +53,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         check_name(self.vector)
-        object.__setattr__(self, "threshold", parse_number(self.threshold, "a gate's threshold"))
+        object.__setattr__(self, "threshold", check_number(self.threshold, "a gate's threshold"))
         if self.layer is not None:
             object.__setattr__(self, "layer", check_layer(self.layer))
         if self.scope not in SCOPES:
@@ -99,7 +99,7 @@ class Term:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        number = parse_number(self.strength, f"the strength of {self.name}")
+        number = check_number(self.strength, f"the strength of {self.name}")
         object.__setattr__(self, "strength", number)
         if self.layers is not None:
             object.__setattr__(self, "layers", as_layers(self.layers))
@@ -286,10 +286,6 @@ class Term:
         for key in ("strength", "operation", "decay", "after", "toward"):
             if key in data:
                 values[key] = data[key]
-        if isinstance(values.get("strength"), str):
-            raise SteeringError(
-                f"the strength of {data['vector']} must be a number, not text", "leave out quotes"
-            )
         if data.get("layers", "recommended") not in ("recommended", None):
             values["layers"] = as_layers(data["layers"])
         values["positions"] = data.get("positions", data.get("on", "all"))
