@@ -56,6 +56,7 @@ _LONG_ARRAY = 1024
 _MAX_KV, _MAX_TENSORS = 1 << 16, 1 << 18
 _MAX_KEY, _MAX_NAME, _MAX_DIMS = 65535, 63, 4
 _MIN_KV_BYTES, _MIN_TENSOR_BYTES = 8 + 1 + 4 + 1, 8 + 4 + 4 + 8
+_UNREADABLE = "check the path, and that you may read the file"
 _DAMAGED = "the file is cut short or damaged: get it again from where it came"
 
 
@@ -110,7 +111,7 @@ class GgufHeader:
                 file.seek(info.start)
                 data = file.read(info.nbytes)
         except OSError as error:
-            raise VectorFileError(f"{self.path}: {error.strerror}", _DAMAGED) from error
+            raise VectorFileError(f"{self.path}: {error.strerror}", _UNREADABLE) from error
         if len(data) != info.nbytes:
             _refuse(self.path, "it became shorter while it was read", _DAMAGED)
         return np.frombuffer(data, "<f4").astype(np.float32).reshape(info.dims[::-1])
@@ -137,7 +138,8 @@ def read_header(path: str | os.PathLike[str], *, keep_arrays: bool = False) -> G
         raise NotFoundError(f"there is no file {where}", "check the path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise VectorFileError(f"{clip(str(where))} can not be read: {reason}", _DAMAGED) from error
+        shown = str(where) if str(where).isprintable() else clip(str(where))
+        raise VectorFileError(f"{shown} can not be read: {reason}", _UNREADABLE) from error
 
 
 def clip(text: str, limit: int = 60) -> str:

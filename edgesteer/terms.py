@@ -82,6 +82,9 @@ class Term:
     toward     the second direction of a rotation
 
     Raises SteeringError and LayerError for what makes no sense.
+
+    >>> Term("calm", 1.2, LayerRange.parse("8-16"), positions="last:4").to_dict()
+    {'vector': 'calm', 'strength': 1.2, 'layers': '8-16', 'positions': 'last:4'}
     """
 
     name: str
