@@ -1,0 +1,182 @@
+"""Helpers of the engine's tests: vectors, greedy decoding by hand, activations under steering.
+
+They use the engine's inner parts, to see what an app can not see.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesteer import ControlVector, Model
+from edgesteer.engine.batch import Scheduler
+from edgesteer.engine.lane import Lane
+from edgesteer.engine.plan import Plan, make_plan
+from edgesteer.engine.rows import GateState
+
+from ..tiny import output_rows
+
+Floats = NDArray[np.float32]
+PROMPT = "Tell me of the sea."
+
+
+def direction(seed: int = 0, width: int = 64, scale: float = 1.0) -> Floats:
+    """A random direction of the stated length."""
+    v = np.random.default_rng(seed).standard_normal(width)
+    return (v * scale / np.linalg.norm(v)).astype(np.float32)
+
+
+def vector(
+    *layers: int, seed: int = 0, scale: float = 4.0, name: str = "v", width: int = 64
+) -> ControlVector:
+    """Random directions of length ``scale`` at these layers (1, 2 and 3 when none are named)."""
+    chosen = layers or (1, 2, 3)
+    return ControlVector({n: direction(seed * 100 + n, width, scale) for n in chosen}, name=name)
+
+
+def push(token: int, strength: float = 60.0, name: str = "push") -> ControlVector:
+    """At the last layer, strong enough that the model writes one token only."""
+    row = output_rows()[token]
+    return ControlVector({3: row * strength / np.linalg.norm(row)}, name=name)
+
+
+def plan_of(model: Model, steer: Any) -> Plan:
+    """The plan of a steering on a model."""
+    return make_plan(model.bind(steer), model.n_layer, model.n_embd)
+
+
+def in_callback(plan: Plan) -> Plan:
+    """The same plan, but the callback must carry it, term by term."""
+    return replace(plan, native=False)
+
+
+def fresh_logits(
+    model: Model, tokens: Sequence[int], steer: Any = None, n_prompt: int | None = None
+) -> Floats:
+    """Logits behind the last token, all tokens read anew in an empty cache."""
+    plan = plan_of(model, steer)
+    hooked = plan.carrier == "callback"
+    return run_in_lane(model, tokens, plan, hooked=hooked, n_prompt=n_prompt)[0]
+
+
+def greedy(
+    model: Model, tokens: Sequence[int], n: int, steer: Any = None, n_prompt: int | None = None
+) -> list[int]:
+    """The next ``n`` tokens by reading everything anew for each: no cache is involved."""
+    out = list(tokens)
+    prompt = len(tokens) if n_prompt is None else n_prompt
+    for _ in range(n):
+        out.append(int(fresh_logits(model, out, steer, prompt).argmax()))
+    return out[len(tokens) :]
+
+
+def greedy_text(model: Model, prompt: str, n: int, steer: Any = None) -> str:
+    """What :func:`greedy` gives for a question in the chat template, as text."""
+    tokens = model.tokenize(model.render([{"role": "user", "content": prompt}]))
+    return model.detokenize(greedy(model, tokens, n, steer))
+
+
+def logits_by(
+    model: Model, tokens: Sequence[int], plan: Plan, *, hooked: bool, chunk: int = 512
+) -> Floats:
+    """Logits behind the last token, read in a lane of the stated kind."""
+    return run_in_lane(model, tokens, plan, hooked=hooked, chunk=chunk)[0]
+
+
+def activations(
+    model: Model,
+    tokens: Sequence[int],
+    steer: Any = None,
+    n_prompt: int | None = None,
+    chunk: int = 64,
+) -> Floats:
+    """float32 ``[n_layer, len(tokens), n_embd]``: the residual stream as steering left it."""
+    plan = plan_of(model, steer)
+    return run_in_lane(model, tokens, plan, hooked=True, n_prompt=n_prompt, chunk=chunk)[1]
+
+
+def run_in_lane(
+    model: Model,
+    tokens: Sequence[int],
+    plan: Plan,
+    *,
+    hooked: bool,
+    n_prompt: int | None = None,
+    chunk: int = 512,
+) -> tuple[Floats, Floats]:
+    """Feed tokens in a lane; the last logits, and in a hooked lane all residual rows."""
+    prompt = len(tokens) if n_prompt is None else n_prompt
+
+    def run(scheduler: Scheduler) -> tuple[Floats, Floats]:
+        lane, slot = scheduler.borrow(hooked=hooked)
+        rows: list[Floats] = []
+        stop = _spy(lane, rows) if hooked else (lambda: None)
+        gates = GateState()
+        try:
+            while (start := len(slot.tokens)) < len(tokens):
+                end = min(len(tokens), start + chunk)
+                if start < prompt < end:
+                    end = prompt
+                lane.feed(
+                    slot, list(tokens[start:end]), plan, prompt, gates, True, want_all=chunk <= 64
+                )
+            last = lane.context.logits(lane.context.last_row)
+        finally:
+            stop()
+            lane.reset(slot)
+            lane.release(slot)
+        return last, np.concatenate(rows, axis=1) if rows else np.empty(0, np.float32)
+
+    return model._scheduler.call(run)
+
+
+def _spy(lane: Lane, rows: list[Floats]) -> Callable[[], None]:
+    """Also copy every layer's rows in each decode call of a hooked lane."""
+    hook, n_layer = lane.context.hook, lane.context.weights.n_layer
+    assert hook is not None
+    arm, end = hook.arm, hook.end
+
+    def arm_all(edits: Any = None, *_: Any, **__: Any) -> None:
+        arm(edits, captures=frozenset(range(n_layer)))
+
+    def keep() -> dict[int, Floats]:
+        found = end()
+        if len({len(block) for block in found.values()}) == 1:
+            rows.append(np.stack([found[layer] for layer in range(n_layer)]))
+        return found
+
+    hook.arm, hook.end = arm_all, keep  # type: ignore[method-assign]
+
+    def stop() -> None:
+        del hook.arm, hook.end
+        hook.disarm()
+
+    return stop
+
+
+class Latch:
+    """Collects pieces of a job and lets a test wait for the n-th."""
+
+    def __init__(self, at: int = 1) -> None:
+        self.pieces: list[str] = []
+        self._at, self._reached, self._go = at, threading.Event(), threading.Event()
+
+    def __call__(self, piece: str) -> None:
+        """An ``on_piece`` that stops the engine at the n-th piece until :meth:`go`."""
+        self.pieces.append(piece)
+        if len(self.pieces) == self._at:
+            self._reached.set()
+            self._go.wait(30)
+
+    def wait(self) -> None:
+        """Wait until the job has written so much; the engine then stands still."""
+        assert self._reached.wait(30)
+
+    def go(self) -> None:
+        """Let the engine go on."""
+        self._go.set()
