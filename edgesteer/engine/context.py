@@ -168,7 +168,7 @@ class Context:
         shape = (self.weights.n_layer - 1, self.weights.n_embd)
         if buffer.shape != shape or buffer.dtype != np.float32:
             raise EngineError(f"a control vector must be float32 {shape}, not {buffer.shape}")
-        if buffer is self._vector:
+        if buffer is self._vector or np.array_equal(buffer, self._vector):  # type: ignore[arg-type]
             return
         if not np.isfinite(buffer).all():
             raise EngineError("the composed control vector has values that are not finite")
