@@ -95,7 +95,13 @@ class Scheduler:
         reply: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         task = Task(run, lambda result, error: reply.put((result, error)))
         self._inbox.put(lambda: self._tasks.append(task))
-        result, error = reply.get()
+        try:
+            result, error = reply.get()
+        except BaseException:  # Ctrl-C while waiting: do not leave the engine working for nobody
+            task.cancelled = True
+            for lane in list(self._lanes.values()):
+                lane.context.abort()
+            raise
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
@@ -185,6 +191,8 @@ class Scheduler:
         if not self._tasks or (self._active and not free):
             return
         task = self._tasks.pop(0)
+        if task.cancelled:
+            return
         try:
             task.done(task.run(self), None)
         except BaseException as error:  # noqa: BLE001, goes to the caller, on its own thread

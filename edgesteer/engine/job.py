@@ -16,7 +16,7 @@ from typing import Any
 from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence, Trace
-from edgesteer.steering import Steering
+from edgesteer.steering import Steering, Term
 
 Dispatch = Callable[[Callable[[], None]], Any]
 
@@ -84,7 +84,7 @@ class LiveStrengths(MutableMapping[str, float]):
         if name in steering.strengths:
             self._put(steering.with_strength(name, float(strength)))
         else:
-            self._put(steering + Steering.parse(name) * float(strength))
+            self._put(steering + Steering((Term(name, float(strength)),)))
 
     def __delitem__(self, name: str) -> None:
         if name not in self._get().strengths:

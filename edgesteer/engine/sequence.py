@@ -180,3 +180,4 @@ class Task:
 
     run: Callable[[Any], Any]
     done: Callable[[Any, BaseException | None], None]
+    cancelled: bool = False

@@ -14,7 +14,8 @@ from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.plan import PLAIN_PLAN, Plan
 from edgesteer.engine.rows import GateState
-from edgesteer.errors import ContextFullError, EngineError, InputError
+from edgesteer.engine.sequence import common_prefix
+from edgesteer.errors import Cancelled, ContextFullError, EngineError, InputError
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -28,9 +29,14 @@ def read_logits(
         float32 ``[len(tokens) - first, n_vocab]``: row ``i`` is the distribution of the token that
         follows ``tokens[first + i]``.
     """
-    lane, slot = scheduler.borrow(hooked=plan.carrier == "callback")
+    lane = scheduler.lane(hooked=plan.carrier == "callback")
     gates, rows = GateState(), []
     prompt = len(tokens) if n_prompt is None else n_prompt
+    known = list(tokens[: first + 1])
+    placed = lane.place(known, plan.stamps(0, len(known), prompt))
+    if placed is None:
+        raise EngineError("all slots are busy")
+    slot = placed[0]
     try:
         while (start := len(slot.tokens)) < len(tokens):
             limit = first if start < first else start + lane.context.n_outputs
@@ -42,8 +48,10 @@ def read_logits(
             lane.feed(slot, piece, plan, prompt, gates, want_last=wanted, want_all=wanted)
             if wanted:
                 rows += [lane.context.logits(i) for i in range(end - start)]
-    finally:
+    except BaseException:
         lane.reset(slot)
+        raise
+    finally:
         lane.release(slot)
     return np.stack(rows)
 
@@ -59,7 +67,7 @@ def read_activations(
     """Residual-stream rows of token sequences, read unsteered.
 
     Args:
-        texts: token ids of each text.
+        texts: token ids of each text; beginnings that texts share are read once.
         layers: 0-based blocks whose output is read.
         positions: "last", "mean" (over the tokens from ``spans[i]`` on), "all" (one text only) or
             an index (negative ones count from the end).
@@ -69,14 +77,14 @@ def read_activations(
         float32 ``[n, len(layers), n_embd]``; for "all" ``[n_tokens, len(layers), n_embd]``.
     """
     lane, slot = scheduler.borrow(hooked=True)
-    out = []
+    out: list[FloatArray] = [np.empty(0, np.float32)] * len(texts)
     try:
-        for i, tokens in enumerate(texts):
-            lane.reset(slot)
+        # sorted, so that neighbours share their beginnings, which are then read once
+        for done, i in enumerate(sorted(range(len(texts)), key=lambda i: list(texts[i]))):
             start = spans[i] if spans else 0
-            out.append(_one_text(lane, slot, list(tokens), layers, positions, start))
+            out[i] = _one_text(lane, slot, list(texts[i]), layers, positions, start)
             if progress is not None:
-                progress(i + 1, len(texts))
+                progress(done + 1, len(texts))
     finally:
         lane.reset(slot)
         lane.release(slot)
@@ -106,7 +114,9 @@ def _one_text(
     total: FloatArray | None = None
     parts: list[FloatArray] = []
     wanted = frozenset(layers)
-    start = 0
+    start = min(common_prefix(slot.tokens, tokens), first)
+    lane.trim(slot, start)
+    start = len(slot.tokens)
     while start < last:
         reading = start >= first
         end = min(first, start + context.n_batch) if not reading else last
@@ -121,7 +131,12 @@ def _one_text(
         hook.arm(captures=wanted if reading else frozenset(), stop_after=max(layers))
         rc = context.decode(count)
         rows = hook.end()
+        if rc == 2:
+            context.clear_abort()
+            lane.reset(slot)
+            raise Cancelled("reading activations was cancelled")
         if rc != 0:
+            lane.reset(slot)
             raise EngineError(f"llama_decode stopped with code {rc} while reading activations")
         slot.tokens += tokens[start:end]
         slot.stamps += ["partial"] * count  # layers behind the last one read hold nothing
