@@ -1,0 +1,97 @@
+"""Which model a transformers folder holds, in the terms of its GGUF file.
+
+Does not know GGUF files: it says what a conversion of these weights would carry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesteer.identity import ModelIdentity
+
+__all__ = ["architecture_of", "hf_identity"]
+
+ARCHITECTURES = {
+    "cohere": "command-r",
+    "cohere2": "cohere2",
+    "gemma3_text": "gemma3",
+    "gpt_neox": "gptneox",
+    "gpt_oss": "gpt-oss",
+    "ministral": "llama",
+    "mistral": "llama",
+    "mixtral": "llama",
+    "phi": "phi2",
+    "qwen2_moe": "qwen2moe",
+    "qwen3_moe": "qwen3moe",
+}
+"""model_type of transformers -> general.architecture of GGUF, where the two differ."""
+
+SAME_NORMS = frozenset({"llama", "mistral", "ministral", "qwen2", "qwen3"})
+"""Families whose norm weights reach the GGUF file unchanged."""
+
+_BLOCK = re.compile(r"(?:.*\.)?layers\.(\d+)\.(.+)\.weight")
+_IN_BLOCK = {
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+}
+
+
+def hf_identity(model: Any, name: str) -> ModelIdentity:
+    """The identity of a loaded transformers model.
+
+    `weights_id` is computed where the norm weights of a GGUF file are the same numbers and were not
+    rounded in loading, else it is "".
+    """
+    config = model.config.get_text_config()
+    return ModelIdentity(
+        architecture=architecture_of(config.model_type),
+        n_layer=int(config.num_hidden_layers),
+        n_embd=int(config.hidden_size),
+        name=name,
+        weights_id=_weights_id(model, config.model_type),
+    )
+
+
+def architecture_of(model_type: str) -> str:
+    """The GGUF name of a transformers model type.
+
+    >>> architecture_of("mistral"), architecture_of("qwen2")
+    ('llama', 'qwen2')
+    """
+    return ARCHITECTURES.get(model_type, model_type)
+
+
+def _weights_id(model: Any, model_type: str) -> str:
+    """What `edgesteer.identity` computes from the GGUF file of the same weights."""
+    import torch
+
+    if model_type not in SAME_NORMS or model.dtype != torch.float32:
+        return ""
+    norms = _norms(model.named_parameters())
+    digest = hashlib.sha256()
+    for name in sorted(norms):
+        digest.update(name.encode() + b"\0" + norms[name].astype("<f4", copy=False).tobytes())
+    return digest.hexdigest() if norms else ""
+
+
+def _norms(parameters: Iterable[tuple[str, Any]]) -> dict[str, NDArray[np.float32]]:
+    """GGUF name -> float32 array, of every norm weight."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for name, parameter in parameters:
+        block = _BLOCK.fullmatch(name)
+        if block and block[2] in _IN_BLOCK:
+            gguf_name = f"blk.{block[1]}.{_IN_BLOCK[block[2]]}.weight"
+        elif not block and name.endswith("norm.weight"):
+            gguf_name = "output_norm.weight"
+        else:
+            continue
+        found[gguf_name] = parameter.detach().cpu().numpy()
+    return found
