@@ -69,8 +69,8 @@ class Term:
 
     name       what the vector is called
     strength   add, keepnorm: the factor of the direction. ablate: the share that is taken out, 0 to
-               1. clamp: the value that the projection on the unit direction is set to. rotate: the
-               angle in degrees, in the plane of `name` and `toward`
+               1. clamp: what the projection on the unit direction is set to, in lengths of the
+               vector. rotate: the angle in degrees, in the plane of `name` and `toward`
     layers     None is what the vector recommends, else all that it carries
     operation  add h + s*v; ablate h - s*(r.h)*r; clamp; rotate (norm kept); keepnorm, which adds
                and restores the norm; r is v at unit norm

@@ -29,15 +29,19 @@ _serial = itertools.count(1)
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """A gate's read-out: ``h . u`` at ``layer``, compared with a threshold."""
+    """A gate's read-out: ``h . u`` at ``layer``, compared with a threshold.
 
+    ``key`` names what is read, whatever it is compared with.
+    """
+
+    key: str
     layer: int
     direction: FloatArray
     threshold: float
     above: bool
     scope: str
 
-    def opens(self, reading: FloatArray | float) -> npt.NDArray[np.bool_]:
+    def opens(self, reading: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether readings pass the threshold."""
         value = np.asarray(reading)
         return value > self.threshold if self.above else value < self.threshold
@@ -169,11 +173,14 @@ def _keys(
             keys[0] if prompt is not None else PLAIN,
             keys[1] if generated is not None else PLAIN,
         )
-    if all(
-        t.positions[0].isdigit() or t.positions == "all"
+    if not any(
+        t.positions in ("prompt", "generated")
+        or t.positions.startswith("last:")
+        or t.decay
+        or t.after
+        or (t.gate and t.gate.scope != "token")
         for t in terms
-        if not (t.decay or t.after or t.gate)
-    ) and not any(t.decay or t.after or (t.gate and t.gate.scope != "token") for t in terms):
+    ):
         return key, key
     if all(
         (t.positions == "generated" or t.after) and not (t.gate and t.gate.scope != "token")
@@ -205,8 +212,15 @@ def _second_direction(term: Term, layer: int) -> FloatArray:
             f"a rotation needs a second direction at layer {layer}",
             "Name it: rotate:calm=30?toward=happy",
         )
-    direction: FloatArray = term.toward_vector.directions[layer]
-    return direction
+    toward: FloatArray = term.toward_vector.directions[layer]
+    if term.vector is not None:
+        u, w = ops.unit(term.vector.directions[layer]), ops.unit(toward)
+        if 1 - abs(float(u @ w)) < 1e-6 or not (u.any() and w.any()):
+            raise SteeringError(
+                f"{term.name} and {term.toward} are parallel at layer {layer}: no plane to turn in",
+                "Rotate toward another vector, or name layers at which the two differ.",
+            )
+    return toward
 
 
 def _plan_gate(term: Term, n_layer: int) -> Reader:
@@ -215,4 +229,5 @@ def _plan_gate(term: Term, n_layer: int) -> Reader:
         raise SteeringError(f"the gate of {term.name!r} has no vector")
     layer = term.gate_layer(n_layer)
     direction = ops.unit(vector.directions[layer])
-    return Reader(layer, direction, gate.threshold, gate.above, gate.scope)
+    key = f"{vector.digest}@{layer}"
+    return Reader(key, layer, direction, gate.threshold, gate.above, gate.scope)

@@ -20,13 +20,31 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass
 class GateState:
-    """What the gates of one sequence have decided so far.
+    """What the gates of one sequence have read of its prompt.
 
-    ``open`` maps the index of a term to True or False once its prompt gate has been read.
+    ``readings`` maps a read-out and the length of the prompt to float64 ``[n_prompt]``, NaN where
+    nothing was read. Reading a token again changes nothing.
     """
 
-    open: dict[int, bool] = field(default_factory=dict)
-    sums: dict[int, tuple[float, int]] = field(default_factory=dict)
+    readings: dict[tuple[str, int], npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def copy(self) -> GateState:
+        """The same readings, for another sequence."""
+        return GateState({key: values.copy() for key, values in self.readings.items()})
+
+    def note(self, reader: Reader, n_prompt: int, positions: IntArray, reading: FloatArray) -> None:
+        """Keep what was read at some positions."""
+        known = self.readings.setdefault((reader.key, n_prompt), np.full(n_prompt, np.nan))
+        prompt = positions < n_prompt
+        known[positions[prompt]] = reading[prompt]
+
+    def is_open(self, reader: Reader, n_prompt: int) -> bool:
+        """Whether the gate is open; it is not before the last token of the prompt was read."""
+        known = self.readings.get((reader.key, n_prompt))
+        if known is None or np.isnan(known[-1]):
+            return False
+        value = np.nanmean(known) if reader.scope == "mean" else known[-1]
+        return bool(reader.opens(value))
 
 
 @dataclass
@@ -160,7 +178,7 @@ class _General:
                 continue
             dose = self._dose[i, j][index]
             if term.reader is not None:
-                dose = np.where(self._is_open(i, j, part)[index], dose, _off(term))
+                dose = np.where(self._is_open(i, j, part, term.reader)[index], dose, _off(term))
             if term.term.operation == "clamp" and np.isnan(dose).all():
                 continue
             if term.term.operation != "clamp" and not dose.any():
@@ -173,31 +191,18 @@ class _General:
         self, i: int, j: int, part: Part, reader: Reader, rows: FloatArray, index: IntArray
     ) -> None:
         reading = rows @ reader.direction
-        state, positions = part.gates, part.positions[index]
         if reader.scope == "token":
-            mask = np.zeros(len(part.positions), bool)
+            mask = self._open.setdefault((i, j), np.zeros(len(part.positions), bool))
             mask[index] = reader.opens(reading)
-            self._open[i, j] = mask
-            return
-        if j in state.open:
-            return
-        prompt = positions < part.n_prompt
-        total, count = state.sums.get(j, (0.0, 0))
-        state.sums[j] = (total + float(reading[prompt].sum()), count + int(prompt.sum()))
-        decides = np.flatnonzero(positions == part.n_prompt - 1)
-        if len(decides):
-            value = float(reading[decides[0]])
-            if reader.scope == "mean":
-                value = state.sums[j][0] / max(state.sums[j][1], 1)
-            state.open[j] = bool(reader.opens(value))
+        else:
+            part.gates.note(reader, part.n_prompt, part.positions[index], reading)
 
-    def _is_open(self, i: int, j: int, part: Part) -> npt.NDArray[np.bool_]:
-        mask = self._open.get((i, j))
-        if mask is not None:
-            return mask
-        if not part.gates.open.get(j, False):
-            return np.zeros(len(part.positions), bool)
-        return part.positions >= part.n_prompt - 1
+    def _is_open(self, i: int, j: int, part: Part, reader: Reader) -> npt.NDArray[np.bool_]:
+        """Which rows of a part a gate lets through: [n], from the prompt's last token on."""
+        if reader.scope == "token":
+            closed = np.zeros(len(part.positions), bool)
+            return self._open.get((i, j), closed)
+        return (part.positions >= part.n_prompt - 1) & part.gates.is_open(reader, part.n_prompt)
 
 
 def _off(term: TermPlan) -> float:

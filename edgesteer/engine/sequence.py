@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from edgesteer.engine.plan import PLAIN, Plan
@@ -39,6 +39,7 @@ class Trace:
     tokens: tuple[int, ...]
     stamps: tuple[str, ...]
     segments: tuple[Segment, ...]
+    gates: GateState = field(default_factory=GateState)
 
     def common(self, tokens: Sequence[int]) -> Trace:
         """The part of this trace that ``tokens`` begin with."""
@@ -48,7 +49,7 @@ class Trace:
             kept.append(Segment(min(segment.end, n), segment.plan, segment.n_prompt))
             if segment.end >= n:
                 break
-        return Trace(self.tokens[:n], self.stamps[:n], tuple(kept) if n else ())
+        return Trace(self.tokens[:n], self.stamps[:n], tuple(kept) if n else (), self.gates)
 
 
 def common_prefix(a: Sequence[Any], b: Sequence[Any]) -> int:
@@ -117,6 +118,7 @@ class ActiveSequence:
         history = self.request.history
         self._old = history.common(self.tokens) if history else Trace((), (), ())
         self.segments = list(self._old.segments)
+        self.gates = self._old.gates.copy()
 
     @property
     def n_prompt(self) -> int:
@@ -135,11 +137,14 @@ class ActiveSequence:
 
     def change_plan(self, plan: Plan) -> None:
         """Steer by ``plan`` from the next fed token on."""
-        if self.fed:
-            self.segments = [s for s in self.segments if s.end < self.fed]
-            self.segments.append(Segment(self.fed, self.plan, self.n_prompt))
+        # a written token belongs to the old plan also when it has to be read again
+        self._close_segment(len(self.tokens) - 1 if self.n_generated else self.fed)
         self.plan = plan
-        self.gates = GateState()
+
+    def _close_segment(self, end: int) -> None:
+        """Tokens up to ``end``, so far as no segment has them, belong to the present plan."""
+        if end > (self.segments[-1].end if self.segments else 0):
+            self.segments.append(Segment(end, self.plan, self.n_prompt))
 
     def part_at(self, position: int) -> Segment:
         """The segment that covers ``position``; its end is a place where a chunk must stop."""
@@ -167,11 +172,11 @@ class ActiveSequence:
 
     def trace(self) -> Trace:
         """What this sequence leaves for the next turn."""
-        if self.slot is None:
-            return Trace((), (), ())
-        segments = [s for s in self.segments if s.end < self.fed]
-        segments.append(Segment(self.fed, self.plan, self.n_prompt))
-        return Trace(tuple(self.slot.tokens), tuple(self.slot.stamps), tuple(segments))
+        if self.slot is None or self.fed < len(self._old.tokens):
+            return self._old  # ended before it had read more than the turns before
+        self._close_segment(self.fed)
+        whole = Trace(tuple(self.slot.tokens), tuple(self.slot.stamps), tuple(self.segments))
+        return replace(whole.common(self.slot.tokens), gates=self.gates)
 
 
 @dataclass(eq=False)
