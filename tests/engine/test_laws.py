@@ -7,7 +7,7 @@ import pytest
 
 from edgesteer import ControlVector, Model
 
-from .tools import PROMPT, greedy, greedy_text, in_callback, logits_by, plan_of, vector
+from .tools import PROMPT, greedy, greedy_text, in_callback, logits_by, plan_of, steering, vector
 
 TEXT = "One ship, two ships, three."
 
@@ -42,11 +42,8 @@ def test_zero_strength_changes_nothing_in_the_callback(
 ) -> None:
     """A hooked lane with nothing to do gives the very logits of a native one."""
     toward = "?toward=w" if operation == "rotate" else ""
-    vectors = {"v": vector(), "w": vector(seed=1, name="w")}
-    from edgesteer import Steering
-
     text = f"{'' if operation == 'add' else operation + ':'}v=0{toward}"
-    plan = plan_of(tiny_model, Steering.parse(text).bind(vectors.__getitem__))
+    plan = plan_of(tiny_model, steering(text))
     plain = logits_by(tiny_model, tokens, plan, hooked=False)
     assert (logits_by(tiny_model, tokens, plan, hooked=True) == plain).all()
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesteer import ControlVector, Model
+from edgesteer import ControlVector, Model, Steering
 from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.lane import Lane
 from edgesteer.engine.plan import Plan, make_plan
@@ -37,6 +37,12 @@ def vector(
     """Random directions of length ``scale`` at these layers (1, 2 and 3 when none are named)."""
     chosen = layers or (1, 2, 3)
     return ControlVector({n: direction(seed * 100 + n, width, scale) for n in chosen}, name=name)
+
+
+def steering(text: str, **vectors: ControlVector) -> Steering:
+    """A steering text with its vectors: ``v`` and ``w`` unless others are given."""
+    known = {"v": vector(), "w": vector(seed=1, name="w"), **vectors}
+    return Steering.parse(text).bind(known.__getitem__)
 
 
 def push(token: int, strength: float = 60.0, name: str = "push") -> ControlVector:
