@@ -1,0 +1,29 @@
+"""Opens the model that a command runs on: the one place that tests replace.
+
+Does not know what the model is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgesteer.library import Library
+    from edgesteer.model import Model
+
+__all__ = ["open_model"]
+
+
+def open_model(name: str, options: Mapping[str, Any], library: Library) -> Model:
+    """The model of that name or path, opened as the engine options say."""
+    from edgesteer.model import Model
+
+    return Model.open(
+        name,
+        device=options.get("device", "auto"),
+        gpu_layers=options.get("gpu_layers"),
+        threads=options.get("threads"),
+        n_ctx=options.get("ctx", 4096),
+        library=library,
+    )

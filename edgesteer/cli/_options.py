@@ -1,0 +1,214 @@
+"""The options that several commands share, in groups.
+
+Does not know what they are used for (_request.py puts them together).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from edgesteer.cli import _complete
+from edgesteer.cli._group import VERBOSITY
+
+__all__ = [
+    "engine_options",
+    "force_option",
+    "json_option",
+    "model_option",
+    "out_option",
+    "output_options",
+    "sampling_options",
+    "save_option",
+    "steering_options",
+    "yes_option",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def _group(*options: Decorator[Any]) -> Decorator[Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _set_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    if param.name == "quiet":
+        if value:
+            ctx.meta[VERBOSITY] = -1
+    elif value:
+        ctx.meta[VERBOSITY] = value
+        _log_to_stderr(ctx, value)
+
+
+def _log_to_stderr(ctx: click.Context, level: int) -> None:
+    import logging
+
+    log, handler = logging.getLogger("edgesteer"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG if level > 1 else logging.INFO)
+
+    def undo() -> None:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+    ctx.find_root().call_on_close(undo)
+
+
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    shell_complete=_complete.models,
+    help="A model's name or GGUF file.  [default: smollm2]",
+)
+
+steering_options = _group(
+    click.option(
+        "-s",
+        "--steer",
+        multiple=True,
+        metavar="STEERING",
+        shell_complete=_complete.steering,
+        help="NAME=STRENGTH[@LAYERS], such as calm=1.2@8-16; may be given several times.",
+    ),
+    click.option(
+        "-r",
+        "--recipe",
+        metavar="RECIPE",
+        shell_complete=_complete.recipes,
+        help="A saved recipe's name or TOML file; other options override it.",
+    ),
+    click.option(
+        "-l",
+        "--layers",
+        metavar="LAYERS",
+        help="Layers for every vector that names none: 8-16, 40%-80%, 8,10,12-14 or all.",
+    ),
+)
+
+engine_options = _group(
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+        help="Where the model runs.",
+    ),
+    click.option(
+        "--gpu-layers",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="How many layers go to the GPU.  [default: all that fit]",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="CPU threads.  [default: one a core]",
+    ),
+    click.option(
+        "--ctx",
+        type=click.IntRange(min=16),
+        default=4096,
+        show_default=True,
+        metavar="TOKENS",
+        help="Length of the context.",
+    ),
+)
+
+sampling_options = _group(
+    click.option("--system", metavar="TEXT", help="The system message."),
+    click.option(
+        "--max-tokens",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Longest answer.  [default: 512]",
+    ),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Same seed, same answer."
+    ),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(min=0),
+        metavar="T",
+        help="0 always takes the likeliest token.  [default: 0.8]",
+    ),
+    click.option(
+        "--top-k",
+        type=click.IntRange(min=0),
+        metavar="K",
+        help="Draw from the K likeliest tokens; 0 for all.  [default: 40]",
+    ),
+    click.option(
+        "--top-p",
+        type=click.FloatRange(0, 1),
+        metavar="P",
+        help="Draw from the likeliest tokens that make up P.  [default: 0.95]",
+    ),
+    click.option(
+        "--min-p",
+        type=click.FloatRange(0, 1),
+        metavar="P",
+        help="Leave out tokens below P of the likeliest one.  [default: 0.05]",
+    ),
+    click.option(
+        "--repeat-penalty",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="Above 1 makes repetition less likely.  [default: 1.0]",
+    ),
+)
+
+save_option = click.option(
+    "--save", metavar="RECIPE", help="Save model, steering and settings as a recipe."
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+output_options = _group(
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="No figures and notes on stderr.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="Show the log; -vv also llama.cpp's, and tracebacks.",
+    ),
+    click.option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        help="Never use the network (always so; accepted for scripts).",
+    ),
+)
+
+out_option = click.option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write to FILE instead of the library.",
+)
+
+force_option = click.option("--force", is_flag=True, help="Replace what has that name.")
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

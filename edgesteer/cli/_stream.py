@@ -1,0 +1,33 @@
+"""Takes an answer as it comes; Ctrl-C ends it and keeps what there is.
+
+Does not know where the pieces are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgesteer.model import Stream
+
+__all__ = ["follow"]
+
+
+def follow(stream: Stream, write: Callable[[str], object]) -> bool:
+    """Give each piece to `write`; False when Ctrl-C ended the answer."""
+    written = 0
+    try:
+        for piece in stream:
+            written += len(piece)
+            write(piece)
+    except KeyboardInterrupt:
+        stream.cancel()
+        for _ in stream:  # lets a chat record what there is
+            pass
+        write(stream.reply.text[written:])
+        return False
+    except BaseException:
+        stream.cancel()
+        raise
+    return True

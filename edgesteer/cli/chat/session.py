@@ -1,0 +1,107 @@
+"""A chat session: what a line does, and what the status bar says.
+
+Does not know the terminal: lines come in as text, words go out through a writer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesteer.cli._stream import follow
+from edgesteer.cli.chat.commands import COMMANDS
+from edgesteer.errors import EdgesteerError, InputError
+from edgesteer.names import did_you_mean
+
+if TYPE_CHECKING:
+    from edgesteer.chat import Chat
+    from edgesteer.cli.chat.writers import PlainWriter
+    from edgesteer.library import Library
+    from edgesteer.model import Model, Reply, Stream
+    from edgesteer.steering import Steering
+
+__all__ = ["ChatSession"]
+
+
+class ChatSession:
+    """One conversation. `name` is what the model is called; `last` is the last answer.
+
+    A line that begins with '/' is a command, any other is said to the model. Errors are written,
+    never raised: the chat goes on.
+    """
+
+    def __init__(
+        self, chat: Chat, model: Model, library: Library, writer: PlainWriter, *, name: str
+    ) -> None:
+        self.chat = chat
+        self.model = model
+        self.library = library
+        self.writer = writer
+        self.name = name
+        self.last: Reply | None = None
+
+    def handle(self, line: str) -> bool:
+        """Do what a line says; False when it ends the chat."""
+        if not line.strip():
+            return True
+        try:
+            if line.startswith("/"):
+                return self._command(line)
+            self.answer(self.chat.stream(line))
+        except EdgesteerError as error:
+            error.hint = error.hint.replace("-m MODEL", f"-m {self.name}")
+            self.writer.error(error)
+        return True
+
+    def _command(self, line: str) -> bool:
+        word, _, rest = line[1:].partition(" ")
+        command = COMMANDS.get(word)
+        if command is None:
+            near = did_you_mean(word, COMMANDS)
+            near = near.replace("mean ", "mean /") if near else "/help lists the commands"
+            raise InputError(f"there is no command /{word}", near)
+        return command.run(self, rest.strip()) is not False
+
+    def answer(self, stream: Stream) -> None:
+        """Write an answer as it comes."""
+        finished = follow(stream, self.writer.piece)
+        self.last = stream.reply
+        self.writer.end(stream.reply)
+        if not finished:
+            self.writer.note("stopped; what was said stays")
+
+    def steer(self, steering: Steering) -> None:
+        """Steer so from the next token on. Raises, and changes nothing, when it does not fit."""
+        self.chat.set_steering(self.model.bind(steering))
+
+    def save(self, name: str) -> str:
+        """Keep steering and settings as a recipe; returns a sentence that says where."""
+        from dataclasses import replace
+
+        recipe = replace(self.chat.to_recipe(name), model=self.name)
+        return f"saved as {self.library.save_recipe(recipe)}; use it with -r {name}"
+
+    def last_question(self) -> int:
+        """Where in the chat's messages it stands; InputError when nothing was asked."""
+        roles = [message["role"] for message in self.chat.messages]
+        if "user" not in roles:
+            raise InputError("nothing was asked yet", "say something first")
+        return len(roles) - 1 - roles[::-1].index("user")
+
+    def steering_text(self) -> str:
+        """The steering with its strengths, and whether it is on."""
+        text = str(self.chat.steering) or "none"
+        return text if self.chat.enabled or text == "none" else f"off ({text})"
+
+    def used(self) -> int:
+        """Tokens of the context that the conversation fills."""
+        if self.last is None:
+            return 0
+        return self.last.usage.prompt_tokens + self.last.usage.completion_tokens
+
+    def status(self) -> str:
+        """The status bar: model, steering, speed, context."""
+        speed = f"{self.last.timing.tokens_per_s:.1f} tokens/s" if self.last else "/help"
+        return (
+            f" {self.name}   steering {self.steering_text()}   {speed}   "
+            f"context {self.used()}/{self.model.n_ctx} "
+        )

@@ -1,0 +1,119 @@
+"""Where a chat's words go: a pipe, JSON lines or a terminal.
+
+Does not know what the words mean. Answers go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from edgesteer.cli import _show
+from edgesteer.cli._group import show_error
+from edgesteer.cli._stream import follow
+
+if TYPE_CHECKING:
+    from edgesteer.errors import EdgesteerError
+    from edgesteer.model import Model, Reply, Stream
+
+__all__ = ["JsonWriter", "PlainWriter", "TerminalWriter"]
+
+
+class PlainWriter:
+    """For a pipe: answers as they are. `failed` tells whether there was an error."""
+
+    failed = False
+    _inside_answer = False
+
+    def piece(self, text: str) -> None:
+        """A part of an answer."""
+        self._inside_answer = True
+        click.echo(text, nl=False)
+
+    def end(self, _reply: Reply) -> None:
+        """The answer is complete."""
+        self._inside_answer = False
+        click.echo()
+
+    def note(self, text: str) -> None:
+        """Something for the person."""
+        _show.note(text)
+
+    def error(self, error: EdgesteerError) -> None:
+        """Something went wrong, perhaps within an answer; the chat goes on."""
+        if self._inside_answer:
+            self._inside_answer = False
+            click.echo()
+        self.failed = True
+        show_error(error)
+
+    def side_by_side(self, titles: Sequence[str], streams: Sequence[Stream]) -> bool:
+        """Several answers to one question; False when Ctrl-C ended them."""
+        for title, stream in zip(titles, streams, strict=True):
+            click.secho(f"── {title}", bold=True)
+            finished = follow(stream, self.piece)
+            self.end(stream.reply)
+            if not finished:
+                for other in streams:
+                    other.cancel()
+                return False
+        return True
+
+
+class JsonWriter(PlainWriter):
+    """For a program: one line of JSON an answer."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def piece(self, text: str) -> None:
+        """Nothing: the whole answer comes at its end."""
+
+    def end(self, reply: Reply) -> None:
+        """The answer and its figures."""
+        click.echo(json.dumps(_show.reply_dict(reply, self.model), ensure_ascii=False))
+
+    def side_by_side(self, titles: Sequence[str], streams: Sequence[Stream]) -> bool:
+        """One line an answer, each with its title."""
+        finished = True
+        for title, stream in zip(titles, streams, strict=True):
+            finished = finished and follow(stream, self.piece)
+            answer = {"title": title, **_show.reply_dict(stream.reply, self.model)}
+            click.echo(json.dumps(answer, ensure_ascii=False))
+        return finished
+
+
+class TerminalWriter(PlainWriter):
+    """For a person: no control characters, and two answers side by side where they fit."""
+
+    def piece(self, text: str) -> None:
+        """A part of an answer."""
+        super().piece(_show.printable(text))
+
+    def side_by_side(self, titles: Sequence[str], streams: Sequence[Stream]) -> bool:
+        """Columns that grow; one after another in a narrow terminal."""
+        from rich.console import Console
+        from rich.live import Live
+
+        from edgesteer.cli._columns import NARROWEST, grid
+
+        console = Console(highlight=False)
+        if console.width < NARROWEST * len(streams):
+            return super().side_by_side(titles, streams)
+        texts = [""] * len(streams)
+        finished = True
+        with Live(
+            console=console, get_renderable=lambda: grid(titles, texts), refresh_per_second=10
+        ):
+            for number, stream in enumerate(streams):
+                if not finished:
+                    stream.cancel()
+
+                def add(piece: str, number: int = number) -> None:
+                    texts[number] += piece
+
+                finished = follow(stream, add) and finished
+        return finished

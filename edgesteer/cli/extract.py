@@ -1,0 +1,157 @@
+"""`edgesteer extract`: contrast pairs or a built-in trait -> a calibrated vector.
+
+Does not know the method (convert.extract) nor what calibration measures (edgesteer.measure).
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgesteer.cli import _options as shared
+from edgesteer.cli._complete import traits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convert.capture import ActivationCapture
+    from edgesteer.cli._progress import Advance
+    from edgesteer.library import Library
+    from edgesteer.model import Model
+    from edgesteer.vector import ControlVector
+
+
+@click.command()
+@click.argument("source", metavar="PAIRS|TRAIT", shell_complete=traits)
+@shared.model_option
+@click.option(
+    "--capture",
+    type=click.Choice(["llama", "torch"]),
+    default="llama",
+    show_default=True,
+    help="Who reads the activations: llama.cpp on the very file, or torch.",
+)
+@click.option(
+    "--method",
+    default="mean-difference",
+    show_default=True,
+    metavar="NAME",
+    help="How a direction is made of them; pca is the other one.",
+)
+@click.option(
+    "--positions",
+    default="last",
+    show_default=True,
+    metavar="TOKENS",
+    help="Which tokens are read: last, mean, answer, or a number.",
+)
+@click.option(
+    "-l",
+    "--layers",
+    metavar="LAYERS",
+    help="Layers to read and to steer.  [default: read all, recommend the best]",
+)
+@click.option("--name", help="Its name.  [default: that of the pairs]")
+@click.option("--no-calibrate", is_flag=True, help="Keep the natural length of the directions.")
+@shared.out_option
+@shared.engine_options
+@shared.json_option
+@shared.output_options
+def extract(source: str, **options: Any) -> None:
+    """Make a calibrated vector from contrast pairs.
+
+    PAIRS is a .toml or .jsonl file, TRAIT the name of a built-in one. A vector of that name for the
+    same model is replaced.
+
+    \b
+    edgesteer extract calm
+    edgesteer extract mine.toml -m qwen.gguf --layers 8-16 -o mine.gguf
+    """
+    from convert.extract import extract as extract_vector
+    from convert.pairs import ContrastPairs
+    from edgesteer.cli._progress import progress_bars
+    from edgesteer.library import DEFAULT_MODEL, Library
+    from edgesteer.names import check_file_name
+
+    library = Library()
+    model_name = options["model"] or DEFAULT_MODEL
+    pairs = ContrastPairs.load(source)
+    name = check_file_name(options["name"] or pairs.name, "vector")
+    with ExitStack() as stack:
+        capture, model = _readers(stack, model_name, options, library)
+        advance = stack.enter_context(progress_bars())
+        vector = extract_vector(
+            pairs,
+            capture,
+            method=options["method"],
+            positions=options["positions"],
+            layers=options["layers"],
+            name=name,
+            calibrate=_calibration(model, advance),
+            progress=advance,
+        )
+    _report(vector, library, name, model_name, options)
+
+
+def _readers(
+    stack: ExitStack, model_name: str, options: dict[str, Any], library: Library
+) -> tuple[ActivationCapture, Model | None]:
+    """What reads the activations, and the open model to calibrate on (None: not wanted)."""
+    from edgesteer.cli import _open
+    from edgesteer.errors import InputError
+
+    by_torch, calibrate = options["capture"] == "torch", not options["no_calibrate"]
+    folder = Path(model_name).expanduser().is_dir()
+    if folder and (calibrate or not by_torch):
+        raise InputError(
+            f"{model_name} is a folder: it can be read by torch, but neither run nor calibrated",
+            "give the GGUF file with -m, or --capture torch --no-calibrate",
+        )
+    model = None
+    if calibrate or not by_torch:
+        model = stack.enter_context(_open.open_model(model_name, options, library))
+    if model is not None and not by_torch:
+        from convert.capture.llama import LlamaCapture
+
+        return LlamaCapture(model), model if calibrate else None
+    from convert.capture.torch import TorchCapture
+
+    path = model_name if folder else library.find_model(model_name).path
+    return TorchCapture.open(path, device=options["device"]), model
+
+
+def _calibration(
+    model: Model | None, advance: Advance
+) -> Callable[[ControlVector], ControlVector] | None:
+    if model is None:
+        return None
+    from edgesteer.measure.calibrate import calibrate
+
+    return partial(calibrate, model, progress=advance)
+
+
+def _report(
+    vector: ControlVector, library: Library, name: str, model_name: str, options: dict[str, Any]
+) -> None:
+    """Keep the vector, say how good it looks and what to do next."""
+    from edgesteer.cli import _show
+    from edgesteer.cli.vectors._keep import keep, report
+
+    out = options["out"]
+    path = keep(vector, library, name=name, out=out, model_name=model_name, replace=True)
+    quality = vector.meta["quality"]
+    for warning in quality["warnings"]:
+        click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
+    report(path, vector, options["as_json"])
+    _show.note(f"quality {quality['verdict']}")
+    band = vector.calibration
+    strength = f"calibrated, usable {band.low:.3g}..{band.high:.3g}" if band else "not calibrated"
+    _show.note(f"layers {vector.recommended}; strength {strength}")
+    term = f"{out or name}=1"
+    quoted = f'"{term}"' if " " in term else term
+    other = "" if options["model"] is None else f" -m {model_name}"
+    _show.note(f"next: edgesteer chat{other} -s {quoted}")

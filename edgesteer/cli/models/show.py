@@ -1,0 +1,49 @@
+"""`edgesteer models show`: one model file, by its header.
+
+Does not load the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgesteer.cli import _options as shared
+from edgesteer.cli._complete import models
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[MODEL]", shell_complete=models)
+@shared.json_option
+@shared.output_options
+def show(name: str | None, as_json: bool) -> None:
+    """Show a model's file, architecture and checksum.
+
+    MODEL is a name or a GGUF file; the default model when it is left out.
+    """
+    from edgesteer.cli import _show
+    from edgesteer.identity import read_model_identity
+    from edgesteer.library import DEFAULT_MODEL, Library
+
+    library = Library()
+    entry = library.find_model(name or DEFAULT_MODEL)
+    identity = read_model_identity(entry.path)
+    facts: dict[str, Any] = {
+        **entry.to_dict(),
+        "size": entry.path.stat().st_size,
+        "sha256": library.sha256(entry.path),
+        "title": identity.name,
+        "architecture": identity.architecture,
+        "n_layer": identity.n_layer,
+        "n_embd": identity.n_embd,
+        "weights_id": identity.weights_id,
+    }
+    if as_json:
+        _show.print_json(facts)
+        return
+    facts["size"] = _show.size(facts["size"])
+    facts["layers that can be steered"] = f"1-{identity.n_layer - 1}"
+    width = max(map(len, facts)) + 2
+    for label, value in facts.items():
+        click.echo(f"{click.style(label.ljust(width), bold=True)}{value}")

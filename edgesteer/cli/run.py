@@ -1,0 +1,70 @@
+"""`edgesteer run`: one answer, written to stdout as it comes.
+
+Does not know how an answer is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgesteer.cli import _options as shared
+from edgesteer.cli._complete import models
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[MODEL] PROMPT|-", shell_complete=models)
+@shared.model_option
+@shared.steering_options
+@shared.sampling_options
+@click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text.")
+@click.option("--raw", is_flag=True, help="Continue the prompt as it is: no chat template.")
+@shared.engine_options
+@shared.save_option
+@shared.json_option
+@shared.output_options
+@click.pass_context
+def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
+    """Answer one prompt; '-' reads it from stdin.
+
+    The answer goes to stdout as it comes, the figures to stderr.
+
+    \b
+    edgesteer run -s calm=1 "I lost my keys!"
+    edgesteer run smollm2 -s "calm=1.2@8-16 formal=-0.5" --seed 1 - < letter.txt
+    """
+    from edgesteer.cli import _open, _request, _show
+    from edgesteer.cli._stream import follow
+
+    model_name, prompt = _request.prompt_words(words, options["model"])
+    request = _request.Request.of(options, model_name)
+    as_json = options["as_json"]
+    with _open.open_model(request.model, options, request.library) as model:
+        stream = model.stream(
+            prompt,
+            steer=_request.bound(request.steering, model, request.model),
+            system=request.system,
+            raw=options["raw"],
+            stop=options["stop"],
+            **request.settings,
+        )
+        finished = follow(stream, _discard if as_json else _write)
+        reply = stream.reply
+        if as_json:
+            _show.print_json(_show.reply_dict(reply, model))
+        else:
+            click.echo()
+            _show.note(_show.figures(reply, model))
+    if options["save"]:
+        _show.note(_request.save_as_recipe(options["save"], request))
+    if not finished:
+        ctx.exit(130)
+
+
+def _write(piece: str) -> None:
+    click.echo(piece, nl=False)
+
+
+def _discard(_piece: str) -> None:
+    """With --json the whole answer is printed at its end."""

@@ -1,0 +1,29 @@
+"""`edgesteer vectors ...`: look at vectors, change them, keep them.
+
+Does not know any of its commands: each lives in a file of its own.
+"""
+
+from __future__ import annotations
+
+import click
+
+from edgesteer.cli._group import LazyGroup
+
+_HERE = "edgesteer.cli.vectors"
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "list": f"{_HERE}.list:list_vectors",
+        "show": f"{_HERE}.show:show",
+        "scale": f"{_HERE}.scale:scale",
+        "layers": f"{_HERE}.layers:layers",
+        "mix": f"{_HERE}.mix:mix",
+        "check": f"{_HERE}.check:check",
+        "import": f"{_HERE}.import_:import_vector",
+        "rm": f"{_HERE}.rm:rm",
+    },
+)
+def vectors() -> None:
+    """Look at control vectors, change them, keep them."""

@@ -1,0 +1,30 @@
+"""`edgesteer vectors rm`: delete vectors from the library.
+
+Does not delete any other file.
+"""
+
+from __future__ import annotations
+
+import click
+
+from edgesteer.cli import _options as shared
+from edgesteer.cli._complete import vectors
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=vectors)
+@shared.yes_option
+@shared.output_options
+def rm(names: tuple[str, ...], yes: bool) -> None:
+    """Delete vectors from the library, after asking."""
+    from edgesteer.cli import _show
+    from edgesteer.errors import Cancelled
+    from edgesteer.library import Library
+
+    library = Library()
+    for name in names:
+        path = library.find_vector(name)
+        if not yes and not click.confirm(f"delete {path}?", err=True):
+            raise Cancelled("nothing was deleted")
+        library.rm_vector(name)
+        _show.note(f"deleted {path}")
