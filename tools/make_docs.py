@@ -73,13 +73,9 @@ def help_texts(
     command: click.Command, path: str, parent: click.Context | None = None
 ) -> Iterator[tuple[str, str]]:
     """(full name, help text) of a command and of all below it."""
-    context = click.Context(
-        command,
-        info_name=path.rpartition(" ")[2],
-        parent=parent,
-        terminal_width=WIDTH,
-        max_content_width=WIDTH,
-    )
+    widths = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    settings = command.context_settings | widths
+    context = click.Context(command, parent, path.rpartition(" ")[2], **settings)
     help_text = command.get_help(context)
     yield path, "\n".join(line.rstrip() for line in help_text.splitlines())
     if isinstance(command, click.Group):
