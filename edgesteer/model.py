@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesteer.engine.context import Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
-from edgesteer.engine.llama import Weights, default_threads, plan_offload
+from edgesteer.engine.llama import MAX_SEQUENCES, Weights, default_threads, plan_offload
 from edgesteer.engine.sequence import ActiveSequence, Request, Trace
 from edgesteer.errors import InputError
 from edgesteer.identity import read_model_identity
@@ -50,23 +50,22 @@ class Model(Reader):
         threads: int | None = None,
         n_ctx: int = 4096,
         n_seq: int = 4,
+        queue: int = 1024,
         flash_attention: bool | None = None,
         library: Library | None = None,
     ) -> None:
         """Open the GGUF file at ``path``; see :meth:`open` for the arguments."""
-        for label, value in (("ctx", n_ctx), ("sequences", n_seq), ("threads", threads)):
-            if value is not None and value < 1:
-                raise InputError(f"{label} must be 1 or more, not {value}")
+        _check_sizes(n_ctx, n_seq, queue, threads)
         self.library = library or Library()
         threads = threads or default_threads()
         offload = plan_offload(device, gpu_layers, threads)
+        identity = read_model_identity(path)  # a strict reader looks at the file before llama.cpp
         weights = Weights(path, offload)
         self.name, self.path, self.device = name or path.stem, path, offload.text
         self.threads = threads
         n_ctx = min(n_ctx, weights.n_ctx_train or n_ctx)
-        self.n_seq = n_seq
         self._flash_attention = flash_attention
-        super().__init__(weights, read_model_identity(path), self.library, n_ctx)
+        super().__init__(weights, identity, self.library, n_ctx, n_seq, queue)
         self._close_lock = threading.Lock()
 
     @classmethod
@@ -77,8 +76,8 @@ class Model(Reader):
             name_or_path: "smollm2", the name of a registered model, or a GGUF file.
             **options: ``device`` "auto" | "cpu" | "gpu"; ``gpu_layers`` how many blocks go to the
                 GPU; ``threads``; ``n_ctx`` KV cells, shared by all sequences; ``n_seq`` how many
-                answers are written at once; ``flash_attention`` True, False or None (llama.cpp
-                decides); ``library``.
+                answers are written at once; ``queue`` how many more may wait;
+                ``flash_attention`` True, False or None (llama.cpp decides); ``library``.
 
         Raises:
             NotFoundError: no model of that name.
@@ -287,6 +286,20 @@ class Model(Reader):
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.description}, {self.n_layer} layers, {self.device}>"
+
+
+def _check_sizes(n_ctx: int, n_seq: int, queue: int, threads: int | None) -> None:
+    sizes = (("ctx", n_ctx), ("sequences", n_seq), ("queue", queue), ("threads", threads or 1))
+    for label, value in sizes:
+        if value < 1:
+            raise InputError(f"{label} must be 1 or more, not {value}")
+    if n_seq > MAX_SEQUENCES:
+        raise InputError(f"at most {MAX_SEQUENCES} sequences at once, not {n_seq}")
+    if n_seq > n_ctx:
+        raise InputError(
+            f"a context of {n_ctx} tokens is too small for {n_seq} sequences",
+            "The context is shared by all of them: give it some hundred tokens for each.",
+        )
 
 
 def _settle(future: asyncio.Future[None]) -> None:

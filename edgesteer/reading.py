@@ -41,16 +41,23 @@ class Reader:
     """Base of :class:`edgesteer.Model`."""
 
     def __init__(
-        self, weights: Weights, identity: ModelIdentity, library: Library, n_ctx: int
+        self,
+        weights: Weights,
+        identity: ModelIdentity,
+        library: Library,
+        n_ctx: int,
+        n_seq: int,
+        queue: int,
     ) -> None:
-        self._weights, self.identity, self.library, self.n_ctx = weights, identity, library, n_ctx
+        self._weights, self.identity, self.library = weights, identity, library
+        self.n_ctx, self.n_seq = n_ctx, n_seq
         bos, eos = (
             weights.piece(t, special=True).decode("utf-8", "replace") if t >= 0 else ""
             for t in (weights.bos, weights.eos)
         )
         source = weights.metadata("tokenizer.chat_template")
         self._template = ChatTemplate(source, bos, eos, strip_bos=weights.adds_bos)
-        self._scheduler = Scheduler(weights, self._make_context)
+        self._scheduler = Scheduler(weights, self._make_context, n_slots=n_seq, max_waiting=queue)
         self._steerable = False
 
     def _make_context(self, hooked: bool) -> Context:

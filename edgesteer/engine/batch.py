@@ -17,12 +17,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from edgesteer.engine.context import Context
+from edgesteer.engine.inbox import Inbox
 from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sampler import Sampler
 from edgesteer.engine.sequence import ActiveSequence, Task
-from edgesteer.errors import Busy, Cancelled, ContextFullError, EngineError, ModelError
+from edgesteer.errors import Cancelled, ContextFullError, EngineError, ModelError
 
 log = logging.getLogger("edgesteer.engine")
 T = TypeVar("T")
@@ -40,23 +41,22 @@ class Scheduler:
         weights: Weights,
         make_context: Callable[[bool], Context],
         *,
+        n_slots: int,
         max_waiting: int = 1024,
     ) -> None:
-        """``make_context(hooked)`` makes a context when one is first needed."""
+        """``make_context(hooked)`` makes a context of ``n_slots`` when one is first needed."""
         self.weights, self._make_context = weights, make_context
-        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._inbox = Inbox(max_waiting)
         self._waiting: list[ActiveSequence] = []
         self._tasks: list[Task] = []
         self._active: list[ActiveSequence] = []
         self._lanes: dict[bool, Lane] = {}
         self._lane: Lane | None = None
-        self._max_waiting, self._n_waiting = max_waiting, 0
+        self._n_slots = n_slots
         self._turn = 0
         self._crowded = False
-        self._closed = False
-        self._broken: BaseException | None = None
-        self._thread = threading.Thread(target=self._loop, name="edgesteer", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._loop, name="edgesteer", daemon=True)
+        self.thread.start()
 
     # -- called from any thread
 
@@ -66,64 +66,56 @@ class Scheduler:
         Raises:
             Busy: too many are waiting already.
         """
-        self._check_open()
-        if self._n_waiting + len(sequences) > self._max_waiting:
-            raise Busy(
-                f"{self._n_waiting} requests are waiting already",
-                "Wait for some of them, or open the model with a larger queue.",
-            )
-        self._n_waiting += len(sequences)
-        self._inbox.put(lambda: self._waiting.extend(sequences))
+        self._inbox.send(lambda: self._waiting.extend(sequences), waiting=len(sequences))
 
     def cancel(self, sequence: ActiveSequence) -> None:
         """End a sequence as soon as possible, also in the middle of its prompt."""
         sequence.cancelled = True
-        lane = self._lane
-        if lane is not None and all(s.cancelled for s in list(self._active)):
+        lane, active = self._lane, list(self._active)
+        if lane is not None and sequence in active and all(s.cancelled for s in active):
             lane.context.abort()
-        self._inbox.put(lambda: None)
+        self._inbox.wake()
 
     def steer(self, sequence: ActiveSequence, plan: Plan) -> None:
         """Steer a running sequence by ``plan`` from its next token on."""
-        self._inbox.put(lambda: sequence.change_plan(plan))
+        self._inbox.send(lambda: sequence.change_plan(plan))
 
     def call(self, run: Callable[[Scheduler], T]) -> T:
         """Run ``run(scheduler)`` on the engine's thread between two steps; wait for its result."""
-        self._check_open()
-        if threading.current_thread() is self._thread:
-            raise EngineError("a callback of a running job can not wait for the engine")
+        if threading.current_thread() is self.thread:
+            raise EngineError(
+                "a callback of a running answer can not wait for the engine that calls it",
+                "Do it on another thread, or after the answer.",
+            )
         reply: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         task = Task(run, lambda result, error: reply.put((result, error)))
-        self._inbox.put(lambda: self._tasks.append(task))
-        try:
-            result, error = reply.get()
-        except BaseException:  # Ctrl-C while waiting: do not leave the engine working for nobody
-            task.cancelled = True
-            for lane in list(self._lanes.values()):
-                lane.context.abort()
-            raise
+        self._inbox.send(lambda: self._tasks.append(task))
+        result, error = reply.get()
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Cancel what runs, stop the thread, free the contexts. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
+        """Cancel what runs, stop the thread, free the contexts. May be called twice.
+
+        Raises:
+            EngineError: called by the engine itself, that is by a callback of a running answer.
+        """
+        if threading.current_thread() is self.thread:
+            raise EngineError(
+                "a callback of a running answer can not close the model",
+                "Close it on another thread, or after the answer.",
+            )
+        self._inbox.close()
         for sequence in list(self._active):
             self.cancel(sequence)
-        self._inbox.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
-
-    def _check_open(self) -> None:
-        if self._broken is not None:
-            raise EngineError(f"the engine stopped: {self._broken}") from self._broken
-        if self._closed:
-            raise ModelError("the model is closed", "Open it again with Model.open.")
+        self.thread.join()
 
     # -- for tasks, on the engine's thread
+
+    def check_open(self) -> None:
+        """Raise ModelError when the model is being closed, so that long tasks end."""
+        self._inbox.check_open()
 
     def lane(self, *, hooked: bool) -> Lane:
         """The lane of that kind, made when first needed."""
@@ -153,24 +145,18 @@ class Scheduler:
                 self._one_turn()
         except BaseException as error:
             log.exception("the engine's thread failed")
-            self._broken = error
-            for sequence in [*self._active, *self._waiting]:
-                self._end(sequence, "error", EngineError(f"the engine stopped: {error}"))
+            self._inbox.fail(error)
         finally:
             self._shut_down()
 
     def _drain(self) -> bool:
         """Take what arrived; block while there is nothing to do. False when closing."""
         idle = not (self._active or self._waiting or self._tasks)
-        while idle or not self._inbox.empty():
-            command = self._inbox.get()
-            if command is None:
-                return False
-            command()
-            idle = False
-        return True
+        return self._inbox.work(block=idle)
 
     def _one_turn(self) -> None:
+        for each in self._lanes.values():
+            each.context.clear_abort()  # those whom it was meant for are ended in the next line
         for sequence in [s for s in (*self._active, *self._waiting) if s.cancelled]:
             self._end(sequence, "cancelled")
         self._run_tasks()
@@ -178,6 +164,8 @@ class Scheduler:
         if not self._active:
             return
         lane = self._choose_lane()
+        if lane is None:
+            return
         reading = [s for s in self._active if not s.decoding]
         writing = [s for s in self._active if s.decoding]
         if reading:
@@ -199,27 +187,35 @@ class Scheduler:
             task.done(None, error)
 
     def _admit(self) -> None:
-        slots = len(self._lane.slots) if self._lane else None
         while (
             self._waiting
             and not (self._crowded and self._active)
-            and (slots is None or len(self._active) < slots)
+            and len(self._active) < self._n_slots
         ):
             sequence = self._waiting.pop(0)
-            self._n_waiting -= 1
+            self._inbox.count_waiting(-1)
             sequence.started = time.perf_counter()
             self._active.append(sequence)
-            if self._lane is None:
-                slots = len(self.lane(hooked=False).slots)
 
-    def _choose_lane(self) -> Lane:
+    def _set_back(self, sequence: ActiveSequence) -> None:
+        """Let an active sequence wait again, before all others."""
+        self._active.remove(sequence)
+        self._waiting.insert(0, sequence)
+        self._inbox.count_waiting(1)
+
+    def _choose_lane(self) -> Lane | None:
         """The lane that all active sequences can share; those elsewhere move there."""
         first = self._active[0].plan
-        alike = all(s.plan.key == first.key and s.plan.native for s in self._active)
+        others = [s for s in self._active if s.plan.key != first.key or not s.plan.native]
         past = [seg.plan for s in self._active if not s.decoding for seg in s.segments]
-        lane = self.lane(hooked=not (alike and all(plan.native for plan in past)))
-        if lane is not self._lane:
-            self._lane = lane
+        try:
+            lane = self.lane(hooked=bool(others) or not all(plan.native for plan in past))
+        except BaseException as error:  # noqa: BLE001, whoever needs that lane hears of it
+            new = [s for s in self._active if s.slot is None]
+            for sequence in new or others or list(self._active):
+                self._end(sequence, "error", error)
+            return None
+        self._lane = lane
         for sequence in list(self._active):
             if sequence.slot is None or sequence.slot not in lane.slots:
                 self._move(sequence, lane)
@@ -231,9 +227,7 @@ class Scheduler:
         if old is None:
             placed = lane.place(sequence.tokens, sequence.wanted_stamps())
             if placed is None:  # a task holds a slot: wait for a turn
-                self._active.remove(sequence)
-                self._waiting.insert(0, sequence)
-                self._n_waiting += 1
+                self._set_back(sequence)
                 return
             sequence.slot, sequence.n_cached = placed
             return
@@ -274,9 +268,7 @@ class Scheduler:
         elif not any(s.decoding for s in others):
             lane.release(sequence.slot)
             sequence.slot = None
-            self._active.remove(sequence)
-            self._waiting.insert(0, sequence)
-            self._n_waiting += 1
+            self._set_back(sequence)
             self._crowded = True  # nobody enters until somebody has left
 
     def _write(self, lane: Lane, sequences: list[ActiveSequence]) -> None:
@@ -292,7 +284,8 @@ class Scheduler:
                 self._end(sequences[0], "error", error)
             else:  # one of them is to blame: go on one by one, the others unharmed
                 for sequence in sequences:
-                    self._write(lane, [sequence])
+                    if sequence.decoding:  # else its memory is gone: it is read again first
+                        self._write(lane, [sequence])
             return
         for row, sequence in enumerate(sequences):
             self._choose(lane, sequence, row)
@@ -322,6 +315,8 @@ class Scheduler:
             self._end(sequence, "stop")
         elif sequence.n_generated >= request.max_tokens:
             self._end(sequence, "length")
+        elif len(sequence.tokens) >= lane.context.n_ctx:
+            self._end(sequence, "context")
 
     def _sampler(self, sequence: ActiveSequence) -> Sampler:
         request = sequence.request
@@ -344,7 +339,7 @@ class Scheduler:
             self._active.remove(sequence)
         elif sequence in self._waiting:
             self._waiting.remove(sequence)
-            self._n_waiting -= 1
+            self._inbox.count_waiting(-1)
         if finish != "error":
             rest = sequence.text.finish()
             if rest:
@@ -357,16 +352,16 @@ class Scheduler:
             sequence.sampler = None
 
     def _shut_down(self) -> None:
+        """Nothing is sent any more: end all that was, then free the contexts."""
+        self._inbox.empty()
+        why = self._inbox.failure
         for sequence in [*self._active, *self._waiting]:
-            self._end(sequence, "cancelled")
+            if why is None:
+                self._end(sequence, "cancelled")
+            else:
+                self._end(sequence, "error", EngineError(f"the engine stopped: {why}"))
         for task in self._tasks:
-            task.done(None, ModelError("the model was closed"))
-        while not self._inbox.empty():
-            command = self._inbox.get()
-            if command is not None:
-                command()
-        for task in self._tasks:
-            task.done(None, ModelError("the model was closed"))
+            task.done(None, ModelError("the model was closed") if why is None else why)
         for lane in self._lanes.values():
             lane.context.close()
         self._lanes.clear()

@@ -7,6 +7,7 @@ llama.cpp's assertions end the process.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from typing import Any
 
@@ -80,7 +81,7 @@ class Context:
                 "Try a smaller --ctx; its memory grows in proportion.",
             )
         self.weights, self.n_seq = weights, n_seq
-        self.n_ctx, self.n_batch = int(C.llama_n_ctx(self._ctx)), int(params.n_batch)
+        self.n_ctx, self.n_batch = n_ctx, int(params.n_batch)  # llama.cpp rounds n_ctx up
         self.n_outputs = int(params.n_outputs_max)
         self._memory = C.llama_get_memory(self._ctx)
         self._vector: FloatArray | None = None  # what is in force, kept for comparison
@@ -144,7 +145,17 @@ class Context:
         return np.ctypeslib.as_array(pointer, (self.weights.n_vocab,)).copy()
 
     def sample(self, sampler: Sampler, row: int) -> int:
-        """Choose the next token from the logits of batch row ``row``."""
+        """Choose the next token from the logits of batch row ``row``.
+
+        Raises:
+            EngineError: the logits are no numbers; llama.cpp would choose at random.
+        """
+        pointer = C.llama_get_logits_ith(self._ctx, row)
+        if not pointer or math.isnan(pointer[0]):
+            raise EngineError(
+                "the model's numbers overflowed: its logits are NaN",
+                "Steer less: lower the strengths until the text makes sense.",
+            )
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
 
     # -- steering all sequences alike

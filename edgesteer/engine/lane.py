@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from edgesteer.engine.context import Context
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.rows import GateState, Part, RowSteering
 from edgesteer.engine.sequence import ActiveSequence, common_prefix
-from edgesteer.errors import Cancelled, ContextFullError
+from edgesteer.errors import Cancelled, ContextFullError, EngineError
 
+FloatArray = npt.NDArray[np.float32]
 _clock = itertools.count(1)
 
 
@@ -186,18 +188,47 @@ class Lane:
             slot.stamps += sequence.plan.stamps(start, start + 1, sequence.n_prompt)
             sequence.note_carrier("callback" if self.hooked else "native")
 
+    def read(
+        self, slot: Slot, tokens: Sequence[int], layers: frozenset[int], stop_after: int, out: bool
+    ) -> dict[int, FloatArray]:
+        """Feed tokens of one sequence, unsteered, and end the pass behind a layer.
+
+        Args:
+            slot: whose tokens; of their layers behind ``stop_after`` the cache then holds nothing.
+            tokens: at most a batch of them.
+            layers: blocks whose output rows are wanted.
+            stop_after: the last block that is computed.
+            out: also compute all rows of the model's last block.
+
+        Returns:
+            layer -> float32 ``[len(tokens), n_embd]``.
+        """
+        context, start, n = self.context, len(slot.tokens), len(tokens)
+        if context.hook is None:
+            raise EngineError("activations are read in a hooked lane")
+        context.tokens[:n] = tokens
+        context.positions[:n] = np.arange(start, start + n)
+        context.sequences[:n] = slot.index
+        context.outputs[:n] = out
+        context.hook.arm(captures=layers, stop_after=stop_after)
+        rows = self._decode([(slot, start)], n)
+        slot.tokens += tokens
+        slot.stamps += ["partial"] * n
+        return rows
+
     def _arm(self, parts: list[Part]) -> None:
         if self.context.hook is not None:
             self.context.hook.arm(self._rows.edits(parts))
 
-    def _decode(self, starts: Sequence[tuple[Slot, int]], n: int) -> None:
+    def _decode(self, starts: Sequence[tuple[Slot, int]], n: int) -> dict[int, FloatArray]:
         """Decode; on any failure take back the rows of this call from every slot in it."""
+        captured: dict[int, FloatArray] = {}
         try:
             rc = self.context.decode(n)
             while rc == 1 and self.evict():
                 rc = self.context.decode(n)
             if self.context.hook is not None:
-                self.context.hook.end()
+                captured = self.context.hook.end()
         except BaseException:
             self._take_back(starts)
             raise
@@ -210,6 +241,7 @@ class Lane:
             self.context.clear_abort()
             self._take_back(starts)
             raise Cancelled("the decode call was aborted")
+        return captured
 
     def _take_back(self, starts: Sequence[tuple[Slot, int]]) -> None:
         for slot, start in starts:

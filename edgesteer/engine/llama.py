@@ -18,7 +18,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from edgesteer.errors import DeviceError, EngineError, ModelError
 
-__all__ = ["C", "Jinja2ChatFormatter", "Offload", "Weights"]
+__all__ = ["MAX_SEQUENCES", "C", "Jinja2ChatFormatter", "Offload", "Weights"]
 
 C: Any = llama_cpp
 log = logging.getLogger("edgesteer.llama")
@@ -35,6 +35,9 @@ def _forward_log(level: int, text: bytes, _user: int | None) -> None:
 _log_callback = C.llama_log_callback(_forward_log)  # kept alive for the process
 C.llama_log_set(_log_callback, ctypes.c_void_p(0))
 C.llama_backend_init()
+
+#: How many sequences one context can hold.
+MAX_SEQUENCES = int(C.llama_max_parallel_sequences())
 
 
 def version() -> str:

@@ -45,7 +45,11 @@ def read_logits(
                 end = prompt
             wanted = start >= first
             piece = list(tokens[start:end])
-            lane.feed(slot, piece, plan, prompt, gates, want_last=wanted, want_all=wanted)
+            scheduler.check_open()
+            try:
+                lane.feed(slot, piece, plan, prompt, gates, want_last=wanted, want_all=wanted)
+            except Cancelled:  # meant for an answer that has ended meanwhile
+                continue
             if wanted:
                 rows += [lane.context.logits(i) for i in range(end - start)]
     except BaseException:
@@ -82,7 +86,7 @@ def read_activations(
         # sorted, so that neighbours share their beginnings, which are then read once
         for done, i in enumerate(sorted(range(len(texts)), key=lambda i: list(texts[i]))):
             start = spans[i] if spans else 0
-            out[i] = _one_text(lane, slot, list(texts[i]), layers, positions, start)
+            out[i] = _one_text(scheduler, lane, slot, list(texts[i]), layers, positions, start)
             if progress is not None:
                 progress(done + 1, len(texts))
     finally:
@@ -94,6 +98,7 @@ def read_activations(
 
 
 def _one_text(
+    scheduler: Scheduler,
     lane: Lane,
     slot: Slot,
     tokens: list[int],
@@ -101,10 +106,7 @@ def _one_text(
     positions: str | int,
     span: int,
 ) -> FloatArray:
-    context, hook = lane.context, lane.context.hook
-    if hook is None:
-        raise EngineError("activations are read in a hooked lane")
-    n = len(tokens)
+    context, n = lane.context, len(tokens)
     if n >= context.n_ctx:
         raise ContextFullError(
             f"a text of {n} tokens does not fit the context of {context.n_ctx}",
@@ -113,40 +115,25 @@ def _one_text(
     first, last = _range(positions, n, span)
     total: FloatArray | None = None
     parts: list[FloatArray] = []
-    wanted = frozenset(layers)
-    start = min(common_prefix(slot.tokens, tokens), first)
-    lane.trim(slot, start)
-    start = len(slot.tokens)
-    while start < last:
+    lane.trim(slot, min(common_prefix(slot.tokens, tokens), first))
+    while (start := len(slot.tokens)) < last:
+        scheduler.check_open()
         reading = start >= first
         end = min(first, start + context.n_batch) if not reading else last
         # the last block computes only rows whose logits are wanted, and their number is bounded
         outputs = reading and max(layers) == context.weights.n_layer - 1
         end = min(end, start + (context.n_outputs if outputs else context.n_batch))
-        count = end - start
-        context.tokens[:count] = tokens[start:end]
-        context.positions[:count] = np.arange(start, end)
-        context.sequences[:count] = slot.index
-        context.outputs[:count] = outputs
-        hook.arm(captures=wanted if reading else frozenset(), stop_after=max(layers))
-        rc = context.decode(count)
-        rows = hook.end()
-        if rc == 2:
-            context.clear_abort()
-            lane.reset(slot)
-            raise Cancelled("reading activations was cancelled")
-        if rc != 0:
-            lane.reset(slot)
-            raise EngineError(f"llama_decode stopped with code {rc} while reading activations")
-        slot.tokens += tokens[start:end]
-        slot.stamps += ["partial"] * count  # layers behind the last one read hold nothing
+        wanted = frozenset(layers) if reading else frozenset[int]()
+        try:
+            rows = lane.read(slot, tokens[start:end], wanted, max(layers), outputs)
+        except Cancelled:  # meant for an answer that has ended meanwhile
+            continue
         if reading:
             block = np.stack([rows[layer] for layer in layers], axis=1)
             if positions == "mean":
                 total = block.sum(0, dtype=np.float64) + (0 if total is None else total)
             else:
                 parts.append(block)
-        start = end
     if positions == "mean":
         return (np.asarray(total) / (last - first))[None].astype(np.float32)
     return np.concatenate(parts)
