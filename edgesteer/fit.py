@@ -5,10 +5,8 @@ Does not know the engine: a model is its identity here.
 
 from __future__ import annotations
 
-import warnings
-
 from edgesteer.compose import check_width, vector_of
-from edgesteer.errors import FitWarning, LayerError, StrengthWarning
+from edgesteer.errors import EdgesteerWarning, FitWarning, LayerError, StrengthWarning
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 from edgesteer.terms import Term
@@ -17,40 +15,41 @@ from edgesteer.vector import ControlVector
 __all__ = ["check_term"]
 
 
-def check_term(term: Term, identity: ModelIdentity) -> None:
-    """Returns when the term fits; raises and warns as `Steering.check` says."""
+def check_term(term: Term, identity: ModelIdentity) -> list[EdgesteerWarning]:
+    """What is doubtful about a term that fits; raises as `Steering.check` says when it does not."""
     vector = vector_of(term)
+    found: list[EdgesteerWarning] = []
     for used in (vector, term.toward_vector, term.gate_vector):
         if used is not None:
-            _check_fits(used, identity)
-    _check_layers(term, vector, identity.n_layer)
+            found += _check_fits(used, identity)
+    found += _check_layers(term, vector, identity.n_layer)
     band = vector.calibration
     if band and term.operation in ("add", "keepnorm") and not band.holds(term.strength):
-        warnings.warn(
+        text = (
             f"{term.name}={term.strength:g} lies outside its calibrated band "
-            f"{band.low:g} to {band.high:g}: the text may suffer",
-            StrengthWarning,
-            stacklevel=3,
+            f"{band.low:g} to {band.high:g}: the text may suffer"
         )
+        found.append(StrengthWarning(text))
+    return found
 
 
-def _check_fits(vector: ControlVector, identity: ModelIdentity) -> None:
+def _check_fits(vector: ControlVector, identity: ModelIdentity) -> list[EdgesteerWarning]:
     check_width(vector, identity.n_embd)
     if vector.model is not None:
         identity.check_fits(vector.model)
-        return
+        return []
     foreign = vector.meta.get("foreign")
     hint = foreign.get("model_hint") if isinstance(foreign, dict) else None
-    if hint and hint != identity.architecture:
-        warnings.warn(
-            f"{vector.name or 'the vector'} names the model type {str(hint)[:40]!r}, this model is "
-            f"{identity.architecture!r}: it may belong to another model",
-            FitWarning,
-            stacklevel=4,
-        )
+    if not hint or hint == identity.architecture:
+        return []
+    text = (
+        f"{vector.name or 'the vector'} names the model type {str(hint)[:40]!r}, this model is "
+        f"{identity.architecture!r}: it may belong to another model"
+    )
+    return [FitWarning(text)]
 
 
-def _check_layers(term: Term, vector: ControlVector, n_layer: int) -> None:
+def _check_layers(term: Term, vector: ControlVector, n_layer: int) -> list[EdgesteerWarning]:
     kept = term.resolved_layers(n_layer)
     if term.gate:
         term.gate_layer(n_layer)
@@ -64,9 +63,6 @@ def _check_layers(term: Term, vector: ControlVector, n_layer: int) -> None:
     if term.layers is not None and term.layers.spans:
         named = {n for first, last in term.layers.spans for n in range(first, last + 1)}
         if lost := named.difference(vector.layers):
-            warnings.warn(
-                f"{term.name} carries nothing at the layers {LayerRange.of(lost)}: they are not "
-                "steered",
-                FitWarning,
-                stacklevel=4,
-            )
+            text = f"{term.name} carries nothing at the layers {LayerRange.of(lost)}: they are not "
+            return [FitWarning(text + "steered")]
+    return []

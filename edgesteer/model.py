@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-import warnings as _warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +21,7 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
 from edgesteer.engine.llama import MAX_SEQUENCES, Weights, default_threads, plan_offload
 from edgesteer.engine.sequence import ActiveSequence, Request, Trace
-from edgesteer.errors import InputError
+from edgesteer.errors import EdgesteerWarning, InputError
 from edgesteer.identity import read_model_identity
 from edgesteer.library import DEFAULT_MODEL, Library
 from edgesteer.reading import Capture, Prompt, Reader
@@ -115,7 +114,11 @@ class Model(Reader):
         Raises:
             EdgesteerError: of many kinds, each with a hint; see ``edgesteer.errors``.
         """
-        return self.start(prompt, **options).result()
+        job = self.start(prompt, **options)
+        try:
+            return job.result()
+        finally:
+            job.cancel()  # when interrupted
 
     def stream(self, prompt: Prompt, **options: Any) -> Stream:
         """Answer a prompt piece by piece; options as for :meth:`ask`."""
@@ -247,11 +250,10 @@ class Model(Reader):
         if max_tokens < 1:
             raise InputError(f"max_tokens must be 1 or more, not {max_tokens}")
         tokens = self._prompt_tokens(prompt, system, raw)
-        with _warnings.catch_warnings(record=True) as caught:
-            _warnings.simplefilter("always")
-            steering, plan = self._plan(steer)
-        notes = tuple(str(w.message) for w in caught)
-        job = Job(self._scheduler, steering, self._plan, notes, on_piece, on_done, dispatch)
+        notes: list[EdgesteerWarning] = []
+        steering, plan = self._plan(steer, notes.append)
+        warnings = tuple(map(str, notes))
+        job = Job(self._scheduler, steering, self._plan, warnings, on_piece, on_done, dispatch)
         request = Request(
             tokens=tuple(tokens),
             plan=plan,

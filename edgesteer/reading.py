@@ -19,7 +19,7 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan, make_plan
 from edgesteer.engine.template import ChatTemplate
-from edgesteer.errors import ContextFullError, InputError
+from edgesteer.errors import ContextFullError, EdgesteerWarning, InputError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
@@ -97,8 +97,12 @@ class Reader:
 
     # -- steering
 
-    def bind(self, steer: Any) -> Steering:
+    def bind(
+        self, steer: Any, note: Callable[[EdgesteerWarning], object] | None = None
+    ) -> Steering:
         """A steering whose names are bound to vectors of the library and checked for this model.
+
+        ``note`` takes the warnings, if there are any; without it they are issued.
 
         Raises:
             SteeringError, LayerError, NotFoundError, VectorMismatchError: it can not be applied.
@@ -107,14 +111,16 @@ class Reader:
         steering = as_steering(steer).bind(
             lambda name: self.library.load_vector(name, self.identity)
         )
-        steering.check(self.identity)
+        steering.check(self.identity, note)
         if steering and not self._steerable:
             check_steerable(self)
             self._steerable = True
         return steering
 
-    def _plan(self, steer: Any) -> tuple[Steering, Plan]:
-        steering = self.bind(steer)
+    def _plan(
+        self, steer: Any, note: Callable[[EdgesteerWarning], object] | None = None
+    ) -> tuple[Steering, Plan]:
+        steering = self.bind(steer, note)
         return steering, make_plan(steering, self.n_layer, self.n_embd)
 
     # -- reading

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
-from edgesteer.errors import SteeringError
+from edgesteer.errors import EdgesteerWarning, SteeringError
 from edgesteer.layers import FIRST_LAYER
 from edgesteer.steering_text import check_number, format_term, parse_number, parse_text, suggest
 from edgesteer.terms import Gate, Operation, Scope, Term
@@ -264,18 +265,25 @@ class Steering:
         known = models[0] if len(models) == len(vectors) else None
         return ControlVector(directions, known, name=name, meta={"mix": str(self)})
 
-    def check(self, identity: ModelIdentity) -> None:
+    def check(
+        self, identity: ModelIdentity, note: Callable[[EdgesteerWarning], object] | None = None
+    ) -> None:
         """Returns when every term fits that model.
 
         Raises SteeringError (not bound), VectorMismatchError (another model, another width) and
         LayerError (a layer that does not exist or is not carried, a gate above its term). Warns
         with StrengthWarning outside a calibrated band and with FitWarning when it can not be told
-        whether a vector fits, or when a layer asked for is not carried.
+        whether a vector fits, or when a layer asked for is not carried; `note` takes the warnings
+        where it is given.
         """
         from edgesteer.fit import check_term
 
         for term in self.terms:
-            check_term(term, identity)
+            for warning in check_term(term, identity):
+                if note is None:
+                    warnings.warn(warning, stacklevel=2)
+                else:
+                    note(warning)
 
 
 def as_steering(value: Steerable) -> Steering:

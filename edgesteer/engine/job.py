@@ -16,6 +16,7 @@ from typing import Any
 from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence, Trace
+from edgesteer.errors import EngineError
 from edgesteer.steering import Steering, Term
 
 Dispatch = Callable[[Callable[[], None]], Any]
@@ -157,13 +158,15 @@ class Job:
             self._scheduler.steer(self.sequence, plan)
 
     def pieces(self) -> Iterator[str]:
-        """The text, piece by piece, as it is written; to be read once.
+        """The text, piece by piece, as it is written; each piece goes to one reader.
 
         Raises:
             EdgesteerError: what ended the answer, if it failed.
         """
+        self._refuse_on_engine()
         while (piece := self._pieces.get()) is not None:
             yield piece
+        self._pieces.put(None)  # for whoever reads again
         if self._error is not None:
             raise self._error
 
@@ -174,6 +177,7 @@ class Job:
             TimeoutError: not within ``timeout`` seconds; the job goes on.
             EdgesteerError: what ended the answer, if it failed.
         """
+        self._refuse_on_engine()
         if not self._ended.wait(timeout):
             raise TimeoutError(f"no answer within {timeout:g} s")
         if self._error is not None:
@@ -186,6 +190,14 @@ class Job:
         """End the answer within a token, also while its prompt is read; what is there stays."""
         if self.sequence is not None and not self.done:
             self._scheduler.cancel(self.sequence)
+
+    def _refuse_on_engine(self) -> None:
+        engine = getattr(self._scheduler, "thread", None)
+        if not self.done and engine is threading.current_thread():
+            raise EngineError(
+                "a callback of a running answer can not wait for the engine that calls it",
+                "Do it on another thread, or after the answer.",
+            )
 
     # -- for the scheduler, on the engine's thread
 
@@ -275,8 +287,10 @@ class Stream:
     def close(self) -> None:
         """Stop reading: an answer that still runs is cancelled."""
         self._iterator.close()  # type: ignore[attr-defined]
-        if not self.job.done:
+        if not self.job.done:  # never begun to read
             self.job.cancel()
+            with contextlib.suppress(Exception):
+                self.job.result()
 
     def cancel(self) -> None:
         """End the answer; the loop then ends with what is there."""
