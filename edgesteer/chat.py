@@ -6,7 +6,7 @@ read before stays as it was read, until ``reread()``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgesteer.engine.job import Dispatch, Job, LiveStrengths, Reply, Stream
@@ -23,7 +23,6 @@ class Chat:
     """A conversation with a model. Made by ``Model.chat``.
 
     Attributes:
-        messages: ``{"role", "content"}`` of the user and the assistant, in order.
         system: the system message, or None.
         steer: strengths by name; setting one steers from the next token on, also in an answer that
             is being written.
@@ -34,15 +33,29 @@ class Chat:
         self, model: Model, *, system: str | None = None, steer: Any = None, **options: Any
     ) -> None:
         self.model, self.system, self.options = model, system, options
-        self.messages: list[dict[str, str]] = []
+        self._messages: list[dict[str, str]] = []
         self._steering = model.bind(steer)
         self._enabled = True
         self._trace: Trace | None = None
-        self._before: Trace | None = None  # the trace before the last question, for again()
+        self._before: list[Trace | None] = []  # the trace before each question, for undo()
         self._job: Job | None = None
         self.steer: MutableMapping[str, float] = LiveStrengths(
             lambda: self._steering, self.set_steering
         )
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """``{"role", "content"}`` of the user and the assistant, in order."""
+        if self._job is not None and self._job.done:
+            self._settle(self._job)
+        return self._messages
+
+    @messages.setter
+    def messages(self, messages: Sequence[Mapping[str, str]]) -> None:
+        """Go on from another conversation; what it shares with this one is not read again."""
+        self._must_be_idle()
+        self._messages = [dict(message) for message in messages]
+        self._before = []
 
     # -- steering
 
@@ -102,14 +115,11 @@ class Chat:
         Raises:
             InputError: the last answer is still being written.
         """
-        if self._job is not None and not self._job.done:
-            raise InputError("the last answer is still being written", "Cancel it or wait for it.")
-        self._settle()
-        self.messages.append({"role": "user", "content": text})
-        self._before = self._trace
+        self._must_be_idle()
+        self._messages.append({"role": "user", "content": text})
         try:
             job = self.model.start(
-                self.messages,
+                self._messages,
                 system=self.system,
                 steer=self._acting(),
                 history=self._trace,
@@ -119,38 +129,54 @@ class Chat:
                 **{**self.options, **options},
             )
         except BaseException:
-            self.messages.pop()
+            self._messages.pop()
             raise
+        self._before.append(self._trace)
         self._job = job
         return job
+
+    def _must_be_idle(self) -> None:
+        if self._job is not None and not self._job.done:
+            raise InputError("the last answer is still being written", "Cancel it or wait for it.")
+        self._settle(self._job)
 
     def _record(self, job: Job) -> Reply:
         """Wait for an answer and keep it; a question that got none is taken back."""
         try:
-            job.result()
+            return job.result()
         finally:
-            self._settle()
-        return job.result()
+            job.cancel()  # when interrupted
+            self._settle(job)
 
-    def _settle(self) -> None:
-        """Keep the answer of the job that has ended, once."""
-        job, self._job = self._job, None
-        if job is None:
+    def _settle(self, job: Job | None) -> None:
+        """Wait for a job's end and keep its answer, once."""
+        if job is None or job is not self._job:
             return
         try:
             reply = job.result()
-        except Exception:  # noqa: BLE001
-            if self.messages and self.messages[-1]["role"] == "user":
-                self.messages.pop()
-            return
-        self.messages.append({"role": "assistant", "content": reply.text})
-        self._trace = reply.trace
+        except Exception:  # noqa: BLE001, its owner gets it from the job
+            reply = None
+        self._job = None
+        if reply is None or (reply.finish == "cancelled" and not reply.text):
+            self._take_back()
+        else:
+            self._messages.append({"role": "assistant", "content": reply.text})
+            self._trace = reply.trace
+
+    def _take_back(self) -> str | None:
+        """Remove the last question and all after it."""
+        while self._messages:
+            message = self._messages.pop()
+            if message["role"] == "user":
+                self._trace = self._before.pop() if self._before else None
+                return message["content"]
+        return None
 
     def again(self, **options: Any) -> Stream:
         """Answer the last question anew, under the present steering.
 
         Raises:
-            InputError: nothing has been asked yet.
+            InputError: nothing has been asked yet, or the answer is still being written.
         """
         question = self.undo()
         if question is None:
@@ -158,20 +184,24 @@ class Chat:
         return self.stream(question, **options)
 
     def undo(self) -> str | None:
-        """Take back the last question and its answer; returns the question."""
-        self._settle()
-        while self.messages:
-            message = self.messages.pop()
-            if message["role"] == "user":
-                self._trace = self._before
-                return message["content"]
-        return None
+        """Take back the last question and its answer; returns the question.
+
+        Raises:
+            InputError: the last answer is still being written.
+        """
+        self._must_be_idle()
+        return self._take_back()
 
     def clear(self) -> None:
-        """Forget the conversation; system message and steering stay."""
-        self._settle()
-        self.messages.clear()
-        self._trace = self._before = None
+        """Forget the conversation; system message and steering stay.
+
+        Raises:
+            InputError: the last answer is still being written.
+        """
+        self._must_be_idle()
+        self._messages.clear()
+        self._trace = None
+        self._before.clear()
 
     def reread(self) -> int:
         """Read the history again under the present steering, at the next question.
@@ -180,16 +210,23 @@ class Chat:
 
         Returns:
             How many tokens will be read again.
+
+        Raises:
+            InputError: the last answer is still being written.
         """
-        self._settle()
+        self._must_be_idle()
         n = len(self._trace.tokens) if self._trace else 0
-        self._trace = self._before = None
+        self._trace, self._before = None, [None] * len(self._before)
         return n
 
     def compare(self, text: str, **options: Any) -> tuple[Stream, Stream]:
-        """The same question plain and steered, from the same seed; neither is recorded."""
-        self._settle()
-        messages = [*self.messages, {"role": "user", "content": text}]
+        """The same question plain and steered, from the same seed; neither is recorded.
+
+        Raises:
+            InputError: the last answer is still being written.
+        """
+        self._must_be_idle()
+        messages = [*self._messages, {"role": "user", "content": text}]
         merged = {**self.options, "seed": 0, **options}
         steers = (None, self._steering)
         jobs = self.model.start_many([messages] * 2, steers, system=self.system, **merged)
