@@ -32,10 +32,10 @@ class Column:
     pieces: list[str] = field(default_factory=list)
 
     @classmethod
-    def start(cls, title: str, start: Callable[[Callable[[str], object]], Job]) -> Column:
-        """Begin an answer; `start` is given what takes its pieces."""
+    def start(cls, title: str, start: Callable[..., Job]) -> Column:
+        """Begin an answer by `start(on_piece=...)`."""
         pieces: list[str] = []
-        return cls(title, start(pieces.append), pieces)
+        return cls(title, start(on_piece=pieces.append), pieces)
 
 
 def show_columns(columns: Sequence[Column]) -> list[Reply]:

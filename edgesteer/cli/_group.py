@@ -16,9 +16,10 @@ import click
 
 from edgesteer.errors import Cancelled, EdgesteerError, EdgesteerWarning
 
-__all__ = ["VERBOSITY", "LazyGroup", "RootGroup", "show_error"]
+__all__ = ["MODEL", "VERBOSITY", "LazyGroup", "RootGroup", "recall", "show_error"]
 
 VERBOSITY = "edgesteer.verbosity"
+MODEL = "edgesteer.model"  # what the person calls the model, for hints that name it
 FAILED, CANCELLED = 1, 130
 
 
@@ -86,11 +87,20 @@ class RootGroup(LazyGroup):
             click.echo(traceback.format_exc(), err=True, nl=False)
 
 
+def recall(key: str) -> Any:
+    """What a command has noted under MODEL or VERBOSITY; None outside of a command."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(key) if context else None
+
+
 def show_error(error: EdgesteerError) -> None:
-    """What went wrong and what cures it, on stderr."""
+    """What went wrong and what cures it, on stderr; the hint names the model that is in use."""
+    model = recall(MODEL)
+    named = f' -m "{model}"' if model and " " in model else f" -m {model}" if model else ""
+    hint = error.hint.replace(" -m MODEL", named)
     click.echo(click.style("Error: ", fg="red", bold=True) + error.message, err=True)
-    if error.hint:
-        click.echo(click.style("Hint: ", bold=True) + error.hint, err=True)
+    if hint:
+        click.echo(click.style("Hint: ", bold=True) + hint, err=True)
 
 
 @contextmanager

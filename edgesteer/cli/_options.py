@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from edgesteer.cli import _complete
-from edgesteer.cli._group import VERBOSITY
+from edgesteer.cli._group import MODEL, VERBOSITY
 
 __all__ = [
     "engine_options",
@@ -65,10 +65,17 @@ def _log_to_stderr(ctx: click.Context, level: int) -> None:
     ctx.find_root().call_on_close(undo)
 
 
+def _remember_model(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        ctx.meta[MODEL] = value
+    return value
+
+
 model_option = click.option(
     "-m",
     "--model",
     metavar="MODEL",
+    callback=_remember_model,
     shell_complete=_complete.models,
     help="A model's name or GGUF file.  [default: smollm2]",
 )

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import click
-
-from edgesteer.cli._group import VERBOSITY
+from edgesteer.cli._group import VERBOSITY, recall
 
 __all__ = ["Advance", "progress_bars"]
 
@@ -28,8 +26,7 @@ class Advance(Protocol):
 @contextmanager
 def progress_bars() -> Iterator[Advance]:
     """A function that moves one bar for each kind of work it hears of."""
-    quiet = click.get_current_context().meta.get(VERBOSITY, 0) < 0
-    if quiet or not sys.stderr.isatty():
+    if (recall(VERBOSITY) or 0) < 0 or not sys.stderr.isatty():
         yield _nothing
         return
     from rich.console import Console

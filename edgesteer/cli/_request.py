@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgesteer.errors import EdgesteerError, InputError
+from edgesteer.cli._group import MODEL
+from edgesteer.errors import InputError
 
 if TYPE_CHECKING:
     from edgesteer.library import Library
-    from edgesteer.model import Model
     from edgesteer.steering import Steering
 
-__all__ = ["Request", "bound", "prompt_words", "read_prompt", "save_as_recipe"]
+__all__ = ["Request", "merged", "prompt_words", "read_prompt", "save_as_recipe"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,11 @@ class Request:
         settings = dict(recipe.sampling)
         settings.update({k: options[k] for k in SETTINGS if options.get(k) is not None})
         system = options.get("system")
+        stated_model = model or options.get("model") or recipe.model
+        click.get_current_context().meta[MODEL] = stated_model
         return cls(
             library=library,
-            model=model or options.get("model") or recipe.model or DEFAULT_MODEL,
+            model=stated_model or DEFAULT_MODEL,
             steering=steering,
             system=recipe.system if system is None else system,
             settings=settings,
@@ -73,16 +75,6 @@ def with_layers(steering: Steering, layers: str) -> Steering:
     given = LayerRange.parse(layers)
     terms = (term if term.layers else replace(term, layers=given) for term in steering.terms)
     return replace(steering, terms=tuple(terms))
-
-
-def bound(steering: Steering, model: Model, name: str) -> Steering:
-    """`steering` with its vectors, checked against the model; hints name the model in use."""
-    try:
-        return model.bind(steering)
-    except EdgesteerError as error:
-        quoted = f'"{name}"' if " " in name else name
-        error.hint = error.hint.replace("-m MODEL", f"-m {quoted}")
-        raise
 
 
 def prompt_words(words: Sequence[str], model: str | None) -> tuple[str | None, str]:

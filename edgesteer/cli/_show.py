@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgesteer.cli._group import VERBOSITY
+from edgesteer.cli._group import VERBOSITY, recall
 
 if TYPE_CHECKING:
     from edgesteer.model import Model, Reply
@@ -30,7 +30,7 @@ def printable(text: str) -> str:
 
 def note(text: str) -> None:
     """A line for people, dim, on stderr; nothing with -q."""
-    if click.get_current_context().meta.get(VERBOSITY, 0) >= 0:
+    if (recall(VERBOSITY) or 0) >= 0:
         click.secho(text, err=True, dim=True)
 
 

@@ -65,7 +65,7 @@ def compare(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         raise InputError("there is nothing to compare with", "name a vector: -s calm=1")
     settings = {"seed": secrets.randbelow(2**31), **request.settings}
     with _open.open_model(request.model, options, request.library) as model:
-        steering = _request.bound(request.steering, model, request.model)
+        steering = model.bind(request.steering)
         asked = {"system": request.system, "raw": options["raw"], **settings}
         columns = [
             Column.start(title, partial(model.start, prompt, steer=steer, **asked))

@@ -43,7 +43,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     with _open.open_model(request.model, options, request.library) as model:
         stream = model.stream(
             prompt,
-            steer=_request.bound(request.steering, model, request.model),
+            steer=model.bind(request.steering),
             system=request.system,
             raw=options["raw"],
             stop=options["stop"],

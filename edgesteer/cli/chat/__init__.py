@@ -44,7 +44,7 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
     with _open.open_model(request.model, options, request.library) as model:
         talk = model.chat(
             system=request.system,
-            steer=_request.bound(request.steering, model, request.model),
+            steer=request.steering,
             **request.settings,
         )
         if options["as_json"]:

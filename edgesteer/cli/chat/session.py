@@ -48,7 +48,6 @@ class ChatSession:
                 return self._command(line)
             self.answer(self.chat.stream(line))
         except EdgesteerError as error:
-            error.hint = error.hint.replace("-m MODEL", f"-m {self.name}")
             self.writer.error(error)
         return True
 
@@ -71,7 +70,7 @@ class ChatSession:
 
     def steer(self, steering: Steering) -> None:
         """Steer so from the next token on. Raises, and changes nothing, when it does not fit."""
-        self.chat.set_steering(self.model.bind(steering))
+        self.chat.set_steering(steering)
 
     def save(self, name: str) -> str:
         """Keep steering and settings as a recipe; returns a sentence that says where."""

@@ -1,0 +1,111 @@
+"""`edgesteer extract`: pairs in, a vector out, with a verdict and the next command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesteer import ControlVector, Library, Model
+from edgesteer.calibration import Calibration
+
+from .conftest import IDENTITY, Invoke
+
+Opened = list[tuple[str, Mapping[str, Any]]]
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Forty pairs that differ in one word."""
+    file = tmp_path / "mild.jsonl"
+    stems = [f"Today number {n} is" for n in range(40)]
+    lines = [{"positive": f"{stem} gentle", "negative": f"{stem} harsh"} for stem in stems]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[ControlVector]:
+    """Replaces the calibration, which takes a language model, by a doubling."""
+    seen: list[ControlVector] = []
+
+    def calibrate(_model: Model, vector: ControlVector, *, progress: Any = None) -> ControlVector:
+        seen.append(vector)
+        progress(1, 2, "calibrating")
+        return vector.scaled(2.0).with_(calibration=Calibration(-1, 2))
+
+    monkeypatch.setattr("edgesteer.measure.calibrate.calibrate", calibrate)
+    return seen
+
+
+def test_pairs_to_a_vector_in_the_library(
+    opened: Opened, calibrated: list[ControlVector], pairs: Path, library: Library, invoke: Invoke
+) -> None:
+    result = invoke("extract", str(pairs), "-m", "qwen")
+    assert result.exit_code == 0
+    assert result.stdout == f"{library.vectors_folder / 'mild.gguf'}\n"
+    assert "quality " in result.stderr
+    assert "calibrated, usable -1..2" in result.stderr
+    assert "next: edgesteer chat -m qwen -s mild=1\n" in result.stderr
+    made = library.load_vector("mild", IDENTITY)
+    assert made.meta["n_pairs"] == 40
+    assert made.norms() == pytest.approx(calibrated[0].scaled(2.0).norms())
+
+
+def test_without_calibration_to_a_file(
+    opened: Opened, pairs: Path, library: Library, invoke: Invoke, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.gguf"
+    args = ("--no-calibrate", "--layers", "2", "--name", "soft", "-o", str(out))
+    result = invoke("extract", str(pairs), *args)
+    assert result.exit_code == 0
+    assert f"next: edgesteer chat -s {out}=1" in result.stderr
+    made = ControlVector.load(out)
+    assert (made.name, made.layers, made.calibration) == ("soft", (2,), None)
+    assert library.vector_names() == []
+
+
+def test_again_replaces_the_vector_of_the_same_model(
+    opened: Opened, pairs: Path, library: Library, invoke: Invoke
+) -> None:
+    for method in ("mean-difference", "pca"):
+        args = ("--no-calibrate", "--method", method, "--json")
+        facts = json.loads(invoke("extract", str(pairs), *args).stdout)
+        assert facts["meta"]["method"] == method
+    assert library.load_vector("mild").meta["method"] == "pca"
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["clam"], "Did you mean|did you mean"),
+        (["nowhere.toml"], "nowhere.toml"),
+        (["calm", "--method", "pcb"], "Did you mean pca"),
+        (["calm", "--positions", "fourth"], "no|not a token position"),
+        (["calm", "--layers", "0"], "layer 0"),
+        (["calm", "--name", "a/b"], "can not be the name"),
+    ],
+)
+def test_bad_input(args: list[str], error: str, opened: Opened, invoke: Invoke) -> None:
+    import re
+
+    result = invoke("extract", *args, "--no-calibrate")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "Hint: " in result.stderr
+    assert re.search(error, result.stderr)
+
+
+def test_a_folder_can_not_be_calibrated(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("extract", "calm", "-m", str(tmp_path), "--capture", "torch")
+    assert result.exit_code == 1
+    assert "--no-calibrate" in result.stderr
+
+
+def test_every_built_in_trait_can_be_read(opened: Opened, library: Library, invoke: Invoke) -> None:
+    for trait in ("calm", "happy", "formal", "terse"):
+        assert invoke("extract", trait, "--no-calibrate").exit_code == 0
+    assert library.vector_names() == ["calm", "formal", "happy", "terse"]
