@@ -16,7 +16,7 @@ __all__ = ["default_window", "recommend"]
 
 FIRST_SHARE, LAST_SHARE = (1, 3), (4, 5)
 KEEP = 3
-TRIM_BELOW = 0.5
+TRIM_BELOW = 0.25
 
 
 def default_window(n_layer: int) -> tuple[int, ...]:
@@ -33,7 +33,7 @@ def default_window(n_layer: int) -> tuple[int, ...]:
 def recommend(quality: Quality, n_layer: int) -> tuple[int, ...]:
     """The default window, without ends that look much poorer than its best layer.
 
-    An end is cut while its agreement is below half of the window's best, but three layers stay.
+    An end is cut while its agreement is below a quarter of the window's best; three layers stay.
     Only layers that `quality` judged are recommended; outside the window, all of them.
     """
     agreement = dict(zip(quality.layers, quality.agreement, strict=True))

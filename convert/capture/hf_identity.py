@@ -19,20 +19,20 @@ __all__ = ["architecture_of", "hf_identity"]
 
 ARCHITECTURES = {
     "cohere": "command-r",
-    "cohere2": "cohere2",
+    "falcon_h1": "falcon-h1",
     "gemma3_text": "gemma3",
     "gpt_neox": "gptneox",
     "gpt_oss": "gpt-oss",
-    "ministral": "llama",
     "mistral": "llama",
     "mixtral": "llama",
     "phi": "phi2",
     "qwen2_moe": "qwen2moe",
     "qwen3_moe": "qwen3moe",
+    "qwen3_next": "qwen3next",
 }
 """model_type of transformers -> general.architecture of GGUF, where the two differ."""
 
-SAME_NORMS = frozenset({"llama", "mistral", "ministral", "qwen2", "qwen3"})
+SAME_NORMS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Families whose norm weights reach the GGUF file unchanged."""
 
 _BLOCK = re.compile(r"(?:.*\.)?layers\.(\d+)\.(.+)\.weight")

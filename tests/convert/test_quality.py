@@ -122,7 +122,7 @@ def with_agreement(agreement: dict[int, float]) -> Quality:
 
 
 def test_weak_ends_of_the_window_are_cut() -> None:
-    agreement = {layer: 0.1 if layer < 13 else 0.5 for layer in range(1, 30)}
+    agreement = {layer: 0.05 if layer < 13 else 0.5 for layer in range(1, 30)}
     assert recommend(with_agreement(agreement), 30) == tuple(range(13, 25))
     lonely = {layer: 0.5 if layer == 17 else 0.0 for layer in range(1, 30)}
     assert len(recommend(with_agreement(lonely), 30)) == 3
