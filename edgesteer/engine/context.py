@@ -148,12 +148,13 @@ class Context:
         """Choose the next token from the logits of batch row ``row``.
 
         Raises:
-            EngineError: the logits are no numbers; llama.cpp would choose at random.
+            EngineError: the logits are NaN or all zero; llama.cpp would choose at random.
         """
         pointer = C.llama_get_logits_ith(self._ctx, row)
-        if not pointer or math.isnan(pointer[0]):
+        some = [pointer[i] for i in (0, 1, -1 % self.weights.n_vocab)] if pointer else [math.nan]
+        if math.isnan(some[0]) or not any(some):  # what a norm makes of infinite activations
             raise EngineError(
-                "the model's numbers overflowed: its logits are NaN",
+                "the model's numbers overflowed: its logits say nothing",
                 "Steer less: lower the strengths until the text makes sense.",
             )
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))

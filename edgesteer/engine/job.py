@@ -44,7 +44,7 @@ class Timing:
     @property
     def tokens_per_s(self) -> float:
         """Tokens written a second, the first one aside (it belongs to the prompt)."""
-        return (self.completion_tokens - 1) / self.decode_s if self.decode_s > 0 else 0.0
+        return max(self.completion_tokens - 1, 0) / self.decode_s if self.decode_s > 0 else 0.0
 
 
 @dataclass(frozen=True)

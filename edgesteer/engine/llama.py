@@ -22,6 +22,7 @@ __all__ = ["MAX_SEQUENCES", "C", "Jinja2ChatFormatter", "Offload", "Weights"]
 
 C: Any = llama_cpp
 log = logging.getLogger("edgesteer.llama")
+logging.getLogger("edgesteer").addHandler(logging.NullHandler())  # nothing goes to the screen
 
 _LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.DEBUG}
 

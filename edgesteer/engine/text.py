@@ -36,9 +36,9 @@ class TextStream:
         return self._release()
 
     def _release(self) -> str:
-        found = [i for s in self._stop if (i := self._held.find(s)) >= 0]
-        if found:
-            text, self._held, self.stopped = self._held[: min(found)], "", True
+        found = [(i + len(s), i) for s in self._stop if (i := self._held.find(s)) >= 0]
+        if found:  # the one that is complete first, however the text was cut into pieces
+            text, self._held, self.stopped = self._held[: min(found)[1]], "", True
             return text
         keep = max(
             (n for s in self._stop for n in range(1, len(s)) if self._held.endswith(s[:n])),
