@@ -88,7 +88,7 @@ def output_rows(n_embd: int = 64, seed: int = 0) -> Floats:
     """The output matrix ``[TOKENS, n_embd]``: control and byte tokens are hardly ever chosen."""
     rows = np.random.default_rng(seed + 1).standard_normal((TOKENS, n_embd)) * 0.7
     rows[:FIRST_CHARACTER] *= 1e-3
-    rows[[EOS, END]] *= 400
+    rows[[EOS, END]] *= 600
     return rows.astype(np.float32)
 
 

@@ -45,7 +45,7 @@ def steering(text: str, **vectors: ControlVector) -> Steering:
     return Steering.parse(text).bind(known.__getitem__)
 
 
-def push(token: int, strength: float = 60.0, name: str = "push") -> ControlVector:
+def push(token: int, strength: float = 1e4, name: str = "push") -> ControlVector:
     """At the last layer, strong enough that the model writes one token only."""
     row = output_rows()[token]
     return ControlVector({3: row * strength / np.linalg.norm(row)}, name=name)
