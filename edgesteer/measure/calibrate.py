@@ -23,7 +23,7 @@ from edgesteer.vector import Calibration, ControlVector
 Progress = Callable[[int, int, str], None]
 
 _MAX_EVALUATIONS = 7
-_TOLERANCE = 0.08  # of the log of spent/budget
+_TOLERANCE = 0.12  # of the log of spent/budget: 6 % of the strength
 #: A usable strength may spend this many times the budget; beyond it text breaks.
 _BAND = 2.0
 

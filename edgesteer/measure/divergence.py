@@ -57,7 +57,7 @@ class DivergenceMeter:
         *,
         prompts: Sequence[str] = PROMPTS,
         neutral: Sequence[str] = NEUTRAL,
-        n_tokens: int = 20,
+        n_tokens: int = 16,
     ) -> None:
         self.model, self.n_tokens = model, n_tokens
         self.prompts = [self._render(p) for p in prompts]

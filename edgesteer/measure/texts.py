@@ -10,8 +10,6 @@ PROMPTS: tuple[str, ...] = (
     "What should I cook for dinner tonight?",
     "Explain how a bicycle stays upright.",
     "Tell me about the town where you grew up.",
-    "My train is late again. What can I do in the meantime?",
-    "Describe a market on a Saturday morning.",
     "How do I ask my neighbour to turn the music down?",
 )
 
@@ -23,7 +21,4 @@ NEUTRAL: tuple[str, ...] = (
     "To change a bicycle tyre, let out the remaining air, lift one edge of the tyre over the rim "
     "with two levers, and pull out the tube. Check the inside for glass or thorns before the new "
     "tube goes in, then press the edge back by hand.",
-    "A river begins as rain on high ground. Small streams join, the slope becomes gentle, and the "
-    "water slows. In its last part the river carries sand and mud, which it leaves near the sea, "
-    "so that the land there grows a little each year.",
 )
