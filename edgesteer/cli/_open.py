@@ -17,8 +17,12 @@ __all__ = ["open_model"]
 
 def open_model(name: str, options: Mapping[str, Any], library: Library) -> Model:
     """The model of that name or path, opened as the engine options say."""
+    import logging
+
     from edgesteer.model import Model
 
+    # Without -v nothing is logged to the screen, not even as Python's last resort.
+    logging.getLogger("edgesteer").addHandler(logging.NullHandler())
     return Model.open(
         name,
         device=options.get("device", "auto"),

@@ -54,13 +54,16 @@ def _log_to_stderr(ctx: click.Context, level: int) -> None:
 
     log, handler = logging.getLogger("edgesteer"), logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    before = log.level
+    llama = logging.getLogger("edgesteer.llama")
+    before = log.level, llama.level
     log.addHandler(handler)
     log.setLevel(logging.DEBUG if level > 1 else logging.INFO)
+    llama.setLevel(logging.DEBUG if level > 1 else logging.WARNING)
 
     def undo() -> None:
         log.removeHandler(handler)
-        log.setLevel(before)
+        log.setLevel(before[0])
+        llama.setLevel(before[1])
 
     ctx.find_root().call_on_close(undo)
 

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, Recipe, Steering
 from edgesteer.cli.chat.commands import COMMANDS
 from edgesteer.cli.chat.session import ChatSession
 from edgesteer.cli.chat.terminal import candidates, converse
+from edgesteer.cli.chat.wrap import WordWrap
 from edgesteer.cli.chat.writers import PlainWriter, TerminalWriter
 from edgesteer.engine.fake import FakeModel
 
@@ -256,6 +259,15 @@ def test_terminal_line(session: ChatSession, capsys: pytest.CaptureFixture[str])
         "You said: hi [calm=1 formal=0.5]",
     ]
     assert "You said: one\ntwo [calm=1]\n" in capsys.readouterr().out
+
+
+@given(st.lists(st.text("ab \n", max_size=9), max_size=30), st.integers(4, 20))
+def test_wrapping_changes_blanks_only_and_keeps_the_width(pieces: list[str], width: int) -> None:
+    wrap = WordWrap(width)
+    text = "".join([*(wrap.feed(piece) for piece in pieces), wrap.rest()])
+    assert text.split() == "".join(pieces).split()
+    for line in text.splitlines():
+        assert len(line.rstrip()) <= width or " " not in line.strip()
 
 
 def test_terminal_shows_no_control_characters(

@@ -6,6 +6,7 @@ Does not know what the words mean. Answers go to stdout, everything else to stde
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import click
 from edgesteer.cli import _show
 from edgesteer.cli._group import show_error
 from edgesteer.cli._stream import follow
+from edgesteer.cli.chat.wrap import WordWrap
 
 if TYPE_CHECKING:
     from edgesteer.errors import EdgesteerError
@@ -87,11 +89,28 @@ class JsonWriter(PlainWriter):
 
 
 class TerminalWriter(PlainWriter):
-    """For a person: no control characters, and two answers side by side where they fit."""
+    """For a person: lines broken between words, no control characters, columns where they fit."""
+
+    def __init__(self) -> None:
+        self._wrap = WordWrap(shutil.get_terminal_size().columns)
 
     def piece(self, text: str) -> None:
-        """A part of an answer."""
-        super().piece(_show.printable(text))
+        """A part of an answer; its last word waits until it is complete."""
+        super().piece(self._wrap.feed(_show.printable(text)))
+
+    def end(self, reply: Reply) -> None:
+        """The answer is complete."""
+        self._flush()
+        super().end(reply)
+
+    def error(self, error: EdgesteerError) -> None:
+        """Something went wrong, perhaps within an answer; the chat goes on."""
+        self._flush()
+        super().error(error)
+
+    def _flush(self) -> None:
+        click.echo(self._wrap.rest(), nl=False)
+        self._wrap = WordWrap(shutil.get_terminal_size().columns)
 
     def side_by_side(self, titles: Sequence[str], streams: Sequence[Stream]) -> bool:
         """Columns that grow; one after another in a narrow terminal."""

@@ -34,7 +34,7 @@ def show(vector: str, as_json: bool) -> None:
         _show.print_json(facts)
         return
     for label, text in _lines(facts, _show.sparkline(loaded.norms().values())):
-        click.echo(f"{click.style(label.ljust(13), bold=True)}{text}")
+        click.echo(f"{click.style(label.ljust(16), bold=True)}{text}")
 
 
 def _lines(facts: dict[str, Any], picture: str) -> list[tuple[str, str]]:
@@ -57,10 +57,15 @@ def _lines(facts: dict[str, Any], picture: str) -> list[tuple[str, str]]:
             else "not known: rebind it with 'edgesteer vectors import FILE -m MODEL'",
         ),
     ]
-    lines += [(str(key), _short(value)) for key, value in sorted(facts["meta"].items())]
+    lines += [(key, _short(value)) for key, value in sorted(facts["meta"].items())]
     return [*lines, ("digest", facts["digest"][:16])]
 
 
-def _short(value: object) -> str:
-    text = str(value)
+def _short(value: Any) -> str:
+    """A fact on one line: a list of numbers as a picture, a report as its verdict."""
+    if isinstance(value, list) and value and all(isinstance(x, (int, float)) for x in value):
+        from edgesteer.cli._show import sparkline
+
+        return f"{sparkline(value)}  {min(value):.3g}..{max(value):.3g}"
+    text = str(value.get("verdict", value) if isinstance(value, dict) else value)
     return text if len(text) <= 100 else f"{text[:97]}..."
