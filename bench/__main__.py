@@ -1,0 +1,75 @@
+"""`make bench`: run the measurements, print a table, write bench/out/bench.json.
+
+python -m bench                 everything
+python -m bench single process  some parts: single, batch, process
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import batches, process, single
+from edgesteer import Model
+
+OUT = Path(__file__).parent / "out"
+PARTS = ("single", "batch", "process")
+
+
+def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
+    """Run the parts; returns all figures."""
+    results: dict[str, Any] = {"machine": process.machine()}
+    with Model.open("smollm2", n_ctx=4096) as model:
+        results["model"] = {"name": model.name, "description": model.description}
+        results["threads"] = model.threads
+        if "single" in parts:
+            results["decode"] = _told("one stream", single.decode_speed(model, rounds))
+            results["change"] = _told("a changed strength", single.strength_change(model))
+        if "process" in parts:
+            results["memory"] = _told("peak memory", process.peak_memory(model))
+            results["start"] = _told("start-up", process.start_up())
+        if "batch" in parts:
+            cost = batches.callback_cost(model, rounds)
+            results["callback"] = _told("one stream through the callback", cost)
+    if "batch" in parts:
+        for n in (8, 32):
+            with Model.open("smollm2", n_ctx=8192, n_seq=n) as model:
+                figures = batches.different_steering(model, n, max(rounds // 2, 2))
+                results[f"batch_{n}"] = _told(f"{n} streams, steered differently", figures)
+        with Model.open("smollm2", n_ctx=16384, n_seq=16) as model:
+            results["sharing"] = _told("one prompt, 16 strengths", batches.prompt_sharing(model))
+    return results
+
+
+def _told(title: str, figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    print(f"\n{title}", flush=True)
+    for name, value in figures.items():
+        if isinstance(value, Mapping) and set(value) == {"median", "low", "high"}:
+            print(f"  {name:<34} {value['median']:.3f}  ({value['low']:.3f}..{value['high']:.3f})")
+        elif isinstance(value, Mapping):
+            for key, figure in value.items():
+                print(f"  {key:<34} {figure}  {name}")
+        else:
+            print(f"  {name:<34} {value}")
+    return figures
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is asked for."""
+    unknown = [part for part in arguments if part not in PARTS]
+    if unknown:
+        print(f"unknown part {unknown[0]!r}; there are: {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    results = measure(arguments or list(PARTS))
+    OUT.mkdir(exist_ok=True)
+    path = OUT / "bench.json"
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(f"\nwritten to {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""Many streams: different steering in one batch, the callback's cost, shared prompts.
+
+Knows nothing of single streams' rivals.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bench.rounds import interleave, median, ratio
+from bench.single import PROMPT, random_vector
+from edgesteer import Model, Steering, Term
+from edgesteer.layers import as_layers
+
+N_TOKENS = 64
+
+
+def _tokens_per_s(model: Model, steers: list[Any]) -> float:
+    """Tokens a second of all streams together, prompts aside."""
+    jobs = model.start_many(
+        [PROMPT] * len(steers), steers, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+    )
+    replies = [job.result() for job in jobs]
+    first = [job.sequence.first_token for job in jobs if job.sequence]
+    last = [job.sequence.ended for job in jobs if job.sequence]
+    written = sum(r.usage.completion_tokens - 1 for r in replies)
+    return written / (max(last) - min(first))
+
+
+def different_steering(model: Model, n: int, rounds: int) -> dict[str, Any]:
+    """``n`` streams, each steered its own way, against unsteered and one after another."""
+    vector = random_vector(model, range(10, 25))
+    steers = [vector * (0.2 + i / n) for i in range(n)]
+
+    def one_by_one() -> float:
+        start = written = 0.0
+        for steer in steers:
+            reply = model.ask(
+                PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+            )
+            start += reply.timing.decode_s
+            written += reply.usage.completion_tokens - 1
+        return written / start
+
+    figures = interleave(
+        {
+            "different": lambda: _tokens_per_s(model, list(steers)),
+            "unsteered": lambda: _tokens_per_s(model, [None] * n),
+            "one by one": one_by_one,
+        },
+        rounds,
+    )
+    return {
+        "tokens_per_s": {name: median(values) for name, values in figures.items()},
+        "different / unsteered batch": ratio(figures, "different", "unsteered"),
+        "different / one by one": ratio(figures, "different", "one by one"),
+        "unsteered batch / one by one": ratio(figures, "unsteered", "one by one"),
+    }
+
+
+def callback_cost(model: Model, rounds: int) -> dict[str, Any]:
+    """One stream through the callback, rewriting some layers, against plain."""
+    every = random_vector(model, range(1, model.n_layer), 0.02)
+    middle = model.n_layer // 2
+    window = f"0-{model.n_ctx}"  # positions need the callback, and these cover everything
+
+    def speed(steer: Any) -> float:
+        reply = model.ask(
+            PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+        )
+        return reply.timing.tokens_per_s
+
+    def steer(layers: range) -> Any:
+        term = Term("random", 1.0, as_layers(layers), positions=window, vector=every)
+        return Steering((term,))
+
+    figures = interleave(
+        {
+            "plain": lambda: speed(None),
+            "1 layer": lambda: speed(steer(range(middle, middle + 1))),
+            "15 layers": lambda: speed(steer(range(10, 25))),
+            "all layers": lambda: speed(steer(range(1, model.n_layer))),
+        },
+        rounds,
+    )
+    return {
+        "tokens_per_s": {name: median(values) for name, values in figures.items()},
+        **{f"{name} / plain": ratio(figures, name, "plain") for name in figures if name != "plain"},
+    }
+
+
+def prompt_sharing(model: Model) -> dict[str, Any]:
+    """Sixteen strengths behind one 500-token prompt, shared, against sixteen readings of it."""
+    vector = random_vector(model, range(10, 25))
+    text = (PROMPT + " ") * 60
+    tokens = model.tokenize(text)[:500]
+    prompt = model.detokenize(tokens)
+    shared = [f"generated {i}" for i in range(16)]
+
+    def run(positions: str) -> float:
+        steers = [
+            Steering((Term("random", 0.1 + i / 20, positions=positions, vector=vector),))
+            for i in range(len(shared))
+        ]
+        start = time.perf_counter()
+        model.ask_many([prompt] * 16, steer=steers, raw=True, temperature=0.0, max_tokens=2)
+        return time.perf_counter() - start
+
+    once, separate = run("generated"), run("all")
+    return {
+        "shared_s": round(once, 3),
+        "separate_s": round(separate, 3),
+        "separate / shared": round(separate / once, 2),
+        "prompt_tokens": len(tokens),
+    }
