@@ -13,6 +13,7 @@ overrides it):
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,10 +76,19 @@ class Library(VectorShelf, ModelShelf):
         return Recipe.load(self.find_recipe(name_or_path))
 
     def save_recipe(self, recipe: Recipe) -> Path:
-        """Keep a recipe under its name, in place of one of that name; returns its file."""
+        """Keep a recipe under its name, in place of one of that name; returns its file.
+
+        Files that it names by a relative path are named by their full path, so that it works from
+        every folder.
+        """
         path = self.recipes_folder / f"{check_file_name(recipe.name, 'recipe')}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        recipe.save(path)
+        terms = (replace(term, name=_full(term.name)) for term in recipe.steering.terms)
+        replace(
+            recipe,
+            steering=replace(recipe.steering, terms=tuple(terms)),
+            model=_full(recipe.model) if recipe.model else None,
+        ).save(path)
         return path
 
     def rm_recipe(self, name: str) -> Path:
@@ -88,3 +98,10 @@ class Library(VectorShelf, ModelShelf):
             raise InputError(f"{path} is not in the library", "delete the file yourself")
         path.unlink()
         return path
+
+
+def _full(name_or_path: str) -> str:
+    """The full path of a GGUF file that is there; a name of the library as it is."""
+    path = Path(name_or_path).expanduser()
+    is_file = looks_like_path(name_or_path, ".gguf") and path.is_file()
+    return str(path.absolute()) if is_file else name_or_path

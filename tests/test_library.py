@@ -15,6 +15,7 @@ from edgesteer import (
     ModelIdentity,
     NotFoundError,
     Recipe,
+    Steering,
     VectorMismatchError,
     names,
 )
@@ -330,6 +331,19 @@ def test_bundled_model_in_parts_is_joined_when_it_is_used(
 
 
 # recipes ---------------------------------------------------------------------------------------
+
+
+def test_a_saved_recipe_works_from_every_folder(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    CALM.save("mine.gguf")
+    model_file(tmp_path / "tiny.gguf")
+    steering = Steering.parse("mine.gguf=1 calm=2")
+    library.save_recipe(Recipe("x", "tiny.gguf", steering))
+    kept = library.load_recipe("x")
+    assert [term.name for term in kept.steering] == [str(tmp_path / "mine.gguf"), "calm"]
+    assert kept.model == str(tmp_path / "tiny.gguf")
 
 
 def test_recipes(library: Library, tmp_path: Path) -> None:
