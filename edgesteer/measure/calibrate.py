@@ -23,6 +23,8 @@ from edgesteer.vector import Calibration, ControlVector
 Progress = Callable[[int, int, str], None]
 
 _MAX_EVALUATIONS = 7
+_BROKEN = 1e4  # counted as spent when the model no longer answers
+_GIVE_UP = 2.0  # spent/budget at the best strength found: further off is a failure
 _TOLERANCE = 0.12  # of the log of spent/budget: 6 % of the strength
 #: A usable strength may spend this many times the budget; beyond it text breaks.
 _BAND = 2.0
@@ -105,32 +107,38 @@ class _Search:
         self._steering = vector.at(layers) if layers is not None else vector * 1.0
         self._budget, self._meter, self._progress = budget, meter, progress
         self.costs: dict[float, Divergence] = {}
+        self._failure: EngineError | None = None
         model.bind(self._steering)
 
     def _spent(self, strength: float) -> float:
         if self._progress is not None:
             self._progress(len(self.costs), 2 * _MAX_EVALUATIONS, "calibrating")
-        cost = self.costs[strength] = self._meter.measure(self._steering * strength)
-        spent = self._budget.spent(cost)
-        if not math.isfinite(spent):
-            raise EngineError("steering made the model's logits overflow while calibrating")
-        return spent
+        try:
+            cost = self._meter.measure(self._steering * strength)
+        except EngineError as error:  # so strong that the logits overflow
+            self._failure = error
+            return _BROKEN
+        self.costs[strength] = cost
+        return max(self._budget.spent(cost), 1e-9)
 
     def run(self, sign: int, start: float = 0.5) -> float:
         """The strength (positive) that spends the budget in the direction of ``sign``."""
         strength, history = start, list[tuple[float, float]]()
         for _ in range(_MAX_EVALUATIONS):
-            spent = max(self._spent(sign * strength), 1e-9)
+            spent = self._spent(sign * strength)
             history.append((strength, spent))
             if abs(math.log(spent)) < _TOLERANCE:
                 break
             strength = _next(history)
-            if not 1e-6 < strength < 1e6:
-                raise SteeringError(
-                    "this vector has no measurable effect on the model's answers",
-                    "Was it made for this model and these layers? 'edgesteer vectors check' tells.",
-                )
-        return min(history, key=lambda h: abs(math.log(h[1])))[0]
+        best, spent = min(history, key=lambda h: abs(math.log(h[1])))
+        if abs(math.log(spent)) > math.log(_GIVE_UP):
+            raise SteeringError(
+                "this vector has no measurable effect on the model's answers"
+                if spent < 1
+                else "this vector breaks the model's answers at every strength that was tried",
+                "Was it made for this model and these layers? 'edgesteer vectors check' tells.",
+            ) from self._failure
+        return best
 
     def reach(self, sign: int, factor: float) -> float:
         """The strength (positive) that spends ``factor`` budgets, from what has been measured."""
@@ -153,4 +161,4 @@ def _next(history: list[tuple[float, float]]) -> float:
         t = min(max(t, 0.1), 0.9)
         return math.exp(math.log(a) + t * (math.log(b) - math.log(a)))
     strength, spent = history[-1]
-    return strength * min(max(math.sqrt(1 / spent), 0.2), 5.0)
+    return strength * min(max(math.sqrt(1 / spent), 0.05), 20.0)
