@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesteer import ControlVector, FileWriteError, NotFoundError, Recipe, RecipeError, Steering
@@ -72,6 +72,7 @@ samplings = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     name=names,
     model=st.none() | texts,
@@ -87,6 +88,7 @@ def test_what_is_written_is_read_back(
     assert dict(Recipe.parse(recipe.dumps()).sampling) == sampling
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(RecipeError):

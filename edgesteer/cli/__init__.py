@@ -54,6 +54,11 @@ def cli() -> None:
     edgesteer extract calm            make a vector from a built-in trait
     edgesteer chat -s calm=1          talk, and turn it: /steer calm +0.2
     edgesteer compare -s calm=1 "I lost my keys!"
+
+    Completion of commands and names, for bash (also zsh_source, fish_source):
+
+    \b
+    eval "$(_EDGESTEER_COMPLETE=bash_source edgesteer)"
     """
 
 

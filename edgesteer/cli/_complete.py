@@ -26,11 +26,11 @@ def vectors(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 
 def steering(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of vectors after the last blank of a steering text, each with its '='."""
+    """Names of vectors after the last blank of a steering text; a bare name is a whole term."""
     head, blank, last = incomplete.rpartition(" ")
     if "=" in last:
         return []
-    return [f"{head}{blank}{name}=" for name in vectors(_ctx, _param, last)]
+    return [f"{head}{blank}{name}" for name in vectors(_ctx, _param, last)]
 
 
 def models(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convert.capture import ActivationCapture
+    from convert.pairs import ContrastPairs
     from edgesteer.cli._progress import Advance
     from edgesteer.library import Library
     from edgesteer.model import Model
     from edgesteer.vector import ControlVector
+
+#: Balanced over stems and personas, this many give a direction close to that of all pairs.
+TRAIT_PAIRS = 64
 
 
 @click.command()
@@ -59,7 +63,8 @@ if TYPE_CHECKING:
     "--max-pairs",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Read the first N pairs only: quicker, a little less exact.",
+    help=f"Read the first N pairs only: quicker, less exact.  [default: "
+    f"all; {TRAIT_PAIRS} of a trait]",
 )
 @click.option("--name", help="Its name.  [default: that of the pairs]")
 @click.option("--no-calibrate", is_flag=True, help="Keep the natural length of the directions.")
@@ -86,8 +91,7 @@ def extract(source: str, **options: Any) -> None:
     library = Library()
     model_name = options["model"] or DEFAULT_MODEL
     pairs = ContrastPairs.load(source)
-    if options["max_pairs"]:
-        pairs = pairs.limited(options["max_pairs"])
+    pairs = _limited(pairs, source, options["max_pairs"])
     name = check_file_name(options["name"] or pairs.name, "vector")
     with ExitStack() as stack:
         capture, model = _readers(stack, model_name, options, library)
@@ -103,6 +107,18 @@ def extract(source: str, **options: Any) -> None:
             progress=advance,
         )
     _report(vector, library, name, model_name, options)
+
+
+def _limited(pairs: ContrastPairs, source: str, most: int | None) -> ContrastPairs:
+    """The pairs that are read: all of a file, of a built-in trait as many as are enough."""
+    from edgesteer.cli import _show
+    from edgesteer.library import builtin_traits
+
+    if most is None:
+        most = TRAIT_PAIRS if source in builtin_traits() else len(pairs)
+    if most < len(pairs):
+        _show.note(f"reading {most} of {len(pairs)} pairs; --max-pairs {len(pairs)} reads all")
+    return pairs.limited(most)
 
 
 def _readers(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
@@ -261,6 +261,7 @@ def test_terminal_line(session: ChatSession, capsys: pytest.CaptureFixture[str])
     assert "You said: one\ntwo [calm=1]\n" in capsys.readouterr().out
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab \n", max_size=9), max_size=30), st.integers(4, 20))
 def test_wrapping_changes_blanks_only_and_keeps_the_width(pieces: list[str], width: int) -> None:
     wrap = WordWrap(width)
