@@ -17,21 +17,21 @@ __all__ = ["main"]
 
 VECTOR = "demo-happy"
 
-_GREEDY = ("--temperature", "0", "--max-tokens", "48")
+_SAMPLING = ("--temperature", "0.5", "--seed", "7", "--max-tokens", "48")
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "Read contrast pairs (a happy and a sad speaker) on the quantised model, take the direction"
         " between them at each layer, and find the strength at which text still holds together:",
-        ("extract", "happy", "--name", VECTOR, "--max-pairs", "60"),
+        ("extract", "happy", "--name", VECTOR),
     ),
     (
         "The same question at three settings of the dial; 0 is the plain model:",
-        ("compare", "-s", f"{VECTOR}=1", "--strengths", "-1,0,1", *_GREEDY, "How was your day?"),
+        ("compare", "-s", f"{VECTOR}=1", "--strengths", "-1,0,1", *_SAMPLING, "How was your day?"),
     ),
     (
         "Plain beside steered, on something else:",
-        ("compare", "-s", f"{VECTOR}=1", *_GREEDY, "Tell me about your garden."),
+        ("compare", "-s", f"{VECTOR}=1", *_SAMPLING, "Tell me about your garden."),
     ),
 )
 

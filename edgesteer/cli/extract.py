@@ -84,6 +84,7 @@ def extract(source: str, **options: Any) -> None:
     """
     from convert.extract import extract as extract_vector
     from convert.pairs import ContrastPairs
+    from edgesteer.cli import _show
     from edgesteer.cli._progress import progress_bars
     from edgesteer.library import DEFAULT_MODEL, Library
     from edgesteer.names import check_file_name
@@ -91,7 +92,7 @@ def extract(source: str, **options: Any) -> None:
     library = Library()
     model_name = options["model"] or DEFAULT_MODEL
     pairs = ContrastPairs.load(source)
-    pairs = _limited(pairs, source, options["max_pairs"])
+    there, pairs = len(pairs), _limited(pairs, source, options["max_pairs"])
     name = check_file_name(options["name"] or pairs.name, "vector")
     with ExitStack() as stack:
         capture, model = _readers(stack, model_name, options, library)
@@ -107,17 +108,16 @@ def extract(source: str, **options: Any) -> None:
             progress=advance,
         )
     _report(vector, library, name, model_name, options)
+    if len(pairs) < there:
+        _show.note(f"read {len(pairs)} of {there} pairs; --max-pairs {there} reads all")
 
 
 def _limited(pairs: ContrastPairs, source: str, most: int | None) -> ContrastPairs:
     """The pairs that are read: all of a file, of a built-in trait as many as are enough."""
-    from edgesteer.cli import _show
     from edgesteer.library import builtin_traits
 
     if most is None:
         most = TRAIT_PAIRS if source in builtin_traits() else len(pairs)
-    if most < len(pairs):
-        _show.note(f"reading {most} of {len(pairs)} pairs; --max-pairs {len(pairs)} reads all")
     return pairs.limited(most)
 
 
