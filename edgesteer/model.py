@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from edgesteer.engine.context import Context
+from edgesteer.engine.context import KV_TYPES, Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
 from edgesteer.engine.llama import MAX_SEQUENCES, Weights, default_threads, plan_offload
 from edgesteer.engine.sequence import ActiveSequence, Request, Trace
@@ -51,10 +51,13 @@ class Model(Reader):
         n_seq: int = 4,
         queue: int = 1024,
         flash_attention: bool | None = None,
+        kv_type: str = "f16",
         library: Library | None = None,
     ) -> None:
         """Open the GGUF file at ``path``; see :meth:`open` for the arguments."""
         _check_sizes(n_ctx, n_seq, queue, threads)
+        if kv_type not in KV_TYPES:
+            raise InputError(f"unknown cache type {kv_type!r}", f"Known: {', '.join(KV_TYPES)}.")
         self.library = library or Library()
         threads = threads or default_threads()
         offload = plan_offload(device, gpu_layers, threads)
@@ -63,7 +66,7 @@ class Model(Reader):
         self.name, self.path, self.device = name or path.stem, path, offload.text
         self.threads = threads
         n_ctx = min(n_ctx, weights.n_ctx_train or n_ctx)
-        self._flash_attention = flash_attention
+        self._flash_attention, self._kv_type = flash_attention, kv_type
         super().__init__(weights, identity, self.library, n_ctx, n_seq, queue)
         self._close_lock = threading.Lock()
 
@@ -76,7 +79,9 @@ class Model(Reader):
             **options: ``device`` "auto" | "cpu" | "gpu"; ``gpu_layers`` how many blocks go to the
                 GPU; ``threads``; ``n_ctx`` KV cells, shared by all sequences; ``n_seq`` how many
                 answers are written at once; ``queue`` how many more may wait;
-                ``flash_attention`` True, False or None (llama.cpp decides); ``library``.
+                ``flash_attention`` True, False or None (llama.cpp decides); ``kv_type`` "f16" or
+                "f32" (twice the cache, no flash attention, and what runs beside an answer does not
+                change its rounding); ``library``.
 
         Raises:
             NotFoundError: no model of that name.
@@ -96,6 +101,7 @@ class Model(Reader):
             threads=self.threads,
             hooked=hooked,
             flash_attention=self._flash_attention,
+            kv_type=self._kv_type,
         )
 
     # -- asking

@@ -22,6 +22,9 @@ from edgesteer.errors import EngineError
 
 FloatArray = npt.NDArray[np.float32]
 
+#: Types of keys and values in the cache, with ggml's numbers for them.
+KV_TYPES = {"f16": 1, "f32": 0}
+
 
 def _abort_probe() -> tuple[Any, Any]:
     """An abort callback that costs no Python: libc's strlen over a two-byte flag.
@@ -49,8 +52,13 @@ class Context:
         shared_kv: bool = True,
         hooked: bool = False,
         flash_attention: bool | None = None,
+        kv_type: str = "f16",
     ) -> None:
         """Make a context of ``n_ctx`` cells for up to ``n_seq`` sequences.
+
+        ``kv_type`` is how keys and values are kept. With "f16", and whenever flash attention is on,
+        attention adds up in f16 in the order of the cells: an answer can then differ by rounding
+        from the same one alone. "f32" therefore leaves flash attention off unless it is asked for.
 
         Raises:
             EngineError: llama.cpp refused (most often: not enough memory).
@@ -62,6 +70,9 @@ class Context:
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = shared_kv
         params.no_perf = True
+        params.type_k = params.type_v = KV_TYPES[kv_type]
+        if flash_attention is None and kv_type == "f32":
+            flash_attention = False
         if flash_attention is not None:
             params.flash_attn_type = int(flash_attention)
         self.hook: Hook | None = None

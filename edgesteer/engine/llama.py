@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import llama_cpp
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from edgesteer.errors import DeviceError, EngineError, ModelError
+from edgesteer.errors import DeviceError, EngineError, InputError, ModelError
 
 __all__ = ["MAX_SEQUENCES", "C", "Jinja2ChatFormatter", "Offload", "Weights"]
 
@@ -123,6 +124,7 @@ class Weights:
         params = C.llama_model_default_params()
         params.n_gpu_layers = offload.layers
         self.path = path
+        self._lock = threading.Lock()  # the vocabulary is read on any thread, until it is freed
         self._model = C.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
             raise ModelError(
@@ -130,10 +132,10 @@ class Weights:
                 "Run 'edgesteer -vv doctor' with this model to see llama.cpp's own messages.",
             )
         self.offload = offload
-        self.vocab = C.llama_model_get_vocab(self._model)
+        self._vocab = C.llama_model_get_vocab(self._model)
         self.n_layer = int(C.llama_model_n_layer(self._model))
         self.n_embd = int(C.llama_model_n_embd(self._model))
-        self.n_vocab = int(C.llama_vocab_n_tokens(self.vocab))
+        self.n_vocab = int(C.llama_vocab_n_tokens(self._vocab))
         self.n_ctx_train = int(C.llama_model_n_ctx_train(self._model))
         self.n_bytes = int(C.llama_model_size(self._model))
         self.description = self._text(C.llama_model_desc, self._model)
@@ -143,8 +145,11 @@ class Weights:
         self.generative = bool(C.llama_model_has_decoder(self._model)) and not bool(
             C.llama_model_has_encoder(self._model)
         )
-        self.bos, self.eos = int(C.llama_vocab_bos(self.vocab)), int(C.llama_vocab_eos(self.vocab))
-        self.adds_bos = bool(C.llama_vocab_get_add_bos(self.vocab))
+        self.bos, self.eos = (
+            int(C.llama_vocab_bos(self._vocab)),
+            int(C.llama_vocab_eos(self._vocab)),
+        )
+        self.adds_bos = bool(C.llama_vocab_get_add_bos(self._vocab))
         self._pieces: dict[tuple[int, bool], bytes] = {}
         self._ends: dict[int, bool] = {}
 
@@ -167,7 +172,9 @@ class Weights:
         """Whether ``token`` ends an answer (end of sequence, of turn, of message)."""
         found = self._ends.get(token)
         if found is None:
-            found = self._ends[token] = bool(C.llama_vocab_is_eog(self.vocab, token))
+            with self._lock:
+                self._check_open()
+                found = self._ends[token] = bool(C.llama_vocab_is_eog(self._vocab, token))
         return found
 
     def end_tokens(self) -> list[int]:
@@ -178,38 +185,49 @@ class Weights:
         """Token ids of ``text``; ``add_special`` adds what the model wants at the start."""
         raw = text.encode("utf-8", "surrogatepass")
         size = len(raw) + 8
-        while True:
-            buffer = (C.llama_token * size)()
-            n = C.llama_tokenize(
-                self.vocab, raw, len(raw), buffer, size, add_special, parse_special
-            )
-            if n >= 0:
-                return list(buffer[:n])
-            if -n <= size:
-                raise EngineError("llama.cpp could not tokenise this text")
-            size = -n
+        with self._lock:
+            self._check_open()
+            while True:
+                buffer = (C.llama_token * size)()
+                n = C.llama_tokenize(
+                    self._vocab, raw, len(raw), buffer, size, add_special, parse_special
+                )
+                if n >= 0:
+                    return list(buffer[:n])
+                if -n <= size:
+                    raise EngineError("llama.cpp could not tokenise this text")
+                size = -n
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """The bytes of one token; control tokens are empty unless ``special``."""
         found = self._pieces.get((token, special))
         if found is None:
             if not 0 <= token < self.n_vocab:
-                raise EngineError(f"token {token} is outside the vocabulary of {self.n_vocab}")
-            size = 64
+                raise InputError(f"token {token} is outside the vocabulary of {self.n_vocab}")
+            found = self._pieces[token, special] = self._read_piece(token, special)
+        return found
+
+    def _read_piece(self, token: int, special: bool) -> bytes:
+        size = 64
+        with self._lock:
+            self._check_open()
             while True:
                 buffer = ctypes.create_string_buffer(size)
-                n = C.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
+                n = C.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
                 if n >= 0:
-                    break
+                    return buffer.raw[:n]
                 size = -n
-            found = self._pieces[token, special] = buffer.raw[:n]
-        return found
 
     def close(self) -> None:
         """Free the weights. Contexts on them must be closed before."""
-        if self._model:
-            C.llama_model_free(self._model)
-            self._model = None
+        with self._lock:
+            if self._model:
+                C.llama_model_free(self._model)
+                self._model = None
+
+    def _check_open(self) -> None:
+        if not self._model:
+            raise ModelError("the model is closed", "Open it again with Model.open.")
 
     @property
     def handle(self) -> Any:
@@ -218,6 +236,5 @@ class Weights:
         Raises:
             ModelError: the model has been closed.
         """
-        if not self._model:
-            raise ModelError("the model is closed")
+        self._check_open()
         return self._model

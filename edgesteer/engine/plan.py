@@ -24,6 +24,9 @@ from edgesteer.steering import Steering, Term
 FloatArray = npt.NDArray[np.float32]
 
 PLAIN = "plain"
+#: Beyond this, sums of squares come near the end of float32; what is infinite in the cache of one
+#: answer spoils those beside it.
+LARGEST = 1e9
 _serial = itertools.count(1)
 
 
@@ -126,7 +129,7 @@ def make_plan(steering: Steering, n_layer: int, n_embd: int) -> Plan:
 
     Raises:
         SteeringError: a gate at or above the layers that it should open, a rotation without a
-            second direction, or a name without its vector.
+            second direction, a name without its vector, or numbers that would overflow.
     """
     if not steering:
         return PLAIN_PLAN
@@ -134,6 +137,8 @@ def make_plan(steering: Steering, n_layer: int, n_embd: int) -> Plan:
     if key == PLAIN:
         return PLAIN_PLAN
     acting = [term for term in steering.terms if term.acts]
+    for term in acting:
+        _check_size(term)
     terms = tuple(_plan_term(term, n_layer) for term in acting)
     native = all(replace(term, positions="all").static for term in acting) and all(
         term.positions in ("all", "prompt", "generated") for term in acting
@@ -204,6 +209,18 @@ def _plan_term(term: Term, n_layer: int) -> TermPlan:
         else:
             at[layer] = getattr(ops, term.operation)(direction)
     return TermPlan(term, at, reader)
+
+
+def _check_size(term: Term) -> None:
+    used = [v for v in (term.vector, term.toward_vector, term.gate_vector) if v is not None]
+    sizes = [float(np.abs(v.matrix).max()) for v in used]
+    if sizes and term.operation in ("add", "keepnorm", "clamp"):
+        sizes.append(sizes[0] * abs(term.strength))
+    if max(sizes, default=0.0) > LARGEST:
+        raise SteeringError(
+            f"{term.name}={term.strength:g} adds up to {max(sizes):.1g}: the model would overflow",
+            "Steer less; the residual stream of a model has lengths from 1 to some 10,000.",
+        )
 
 
 def _second_direction(term: Term, layer: int) -> FloatArray:
