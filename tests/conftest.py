@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from edgesteer import Library, Model
 from .tiny import write_model
 
 OpenTiny = Callable[..., Model]
+# One thread, since two of them wait for each other on a busy machine. A cache in F32, so that what
+# else lies in it changes an answer's logits by 1e-5 and not by 1e-2.
+EXACT: dict[str, Any] = {"threads": 1, "n_ctx": 2048, "kv_type": "f32"}
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +39,7 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_path: Path, home: Path) -> Iterator[Model]:
     """The tiny model, opened once; tests leave no job of theirs running in it."""
-    with Model.open(tiny_path, threads=1, n_ctx=2048, library=Library(home)) as model:
+    with Model.open(tiny_path, library=Library(home), **EXACT) as model:
         yield model
 
 
@@ -45,7 +49,7 @@ def open_tiny(tiny_path: Path, home: Path) -> Iterator[OpenTiny]:
     opened: list[Model] = []
 
     def open_(path: Path = tiny_path, **options: object) -> Model:
-        given = {"threads": 1, "n_ctx": 2048, "library": Library(home), **options}
+        given = {**EXACT, "library": Library(home), **options}
         opened.append(Model.open(path, **given))
         return opened[-1]
 

@@ -70,11 +70,11 @@ def write_model(
     for i in range(n_layer):
         add_norm(f"blk.{i}.attn_norm.weight")
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"blk.{i}.{name}.weight", n_embd, n_embd, 2.0)
+            add(f"blk.{i}.{name}.weight", n_embd, n_embd, 1.0)
         add_norm(f"blk.{i}.ffn_norm.weight")
-        add(f"blk.{i}.ffn_gate.weight", 2 * n_embd, n_embd, 2.0)
-        add(f"blk.{i}.ffn_up.weight", 2 * n_embd, n_embd, 2.0)
-        add(f"blk.{i}.ffn_down.weight", n_embd, 2 * n_embd, 2.0)
+        add(f"blk.{i}.ffn_gate.weight", 2 * n_embd, n_embd, 1.0)
+        add(f"blk.{i}.ffn_up.weight", 2 * n_embd, n_embd, 1.0)
+        add(f"blk.{i}.ffn_down.weight", n_embd, 2 * n_embd, 1.0)
     add_norm("output_norm.weight")
     writer.add_tensor("output.weight", output_rows(n_embd, seed))
     writer.write_header_to_file()

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgesteer import ContextFullError, ControlVector, EngineError, InputError, Model, ModelError
+from edgesteer import (
+    ContextFullError,
+    ControlVector,
+    EngineError,
+    InputError,
+    Model,
+    ModelError,
+    SteeringError,
+)
 from edgesteer.engine.text import TextStream
 
 from ..tiny import END, EOS
-from .tools import PROMPT, greedy, push
+from .tools import PROMPT, greedy, push, steering, vector
 
 OpenTiny = Callable[..., Model]
 
@@ -218,14 +227,33 @@ def test_a_bad_template_is_an_error_not_a_crash(
         model.ask("hi")
 
 
-@pytest.mark.parametrize(
-    ("layers", "temperature"), [((3,), 0), ((3,), 1), ((1, 2, 3), 0), ((1, 2, 3), 1)]
-)
-def test_numbers_that_overflow_are_an_error(
-    tiny_model: Model, layers: tuple[int, ...], temperature: float
+@pytest.mark.parametrize("text", ["v=3e38", "v=1e10", "clamp:v=1e30", "keepnorm:v=-1e20"])
+@pytest.mark.parametrize("on", ["all", "generated"])
+def test_strengths_at_which_numbers_overflow_are_refused(
+    tiny_model: Model, text: str, on: str
 ) -> None:
-    """Infinite activations leave logits that are zero or NaN: any token would do."""
-    huge = ControlVector({n: np.full(64, 3e38, np.float32) for n in layers}, name="huge")
+    """Infinite activations would poison the cache for the answers beside this one, too."""
+    with pytest.raises(SteeringError, match="overflow"):
+        tiny_model.ask(PROMPT, steer=steering(f"{text}?on={on}"), max_tokens=1)
+    assert tiny_model.ask(PROMPT, steer=vector(scale=1.0) * 1e8, max_tokens=2).finish == "length"
+
+
+def test_a_huge_direction_is_refused_for_every_operation(tiny_model: Model) -> None:
+    huge = ControlVector({2: np.full(64, 3e38, np.float32)}, name="v")
+    for text in ("ablate:v=1", "v=1e-30", "rotate:v=3?toward=w", "v=1@3?if=g>0"):
+        given = {"g": huge, "v": vector(3)} if "if" in text else {"v": huge}
+        with pytest.raises(SteeringError, match="overflow"):
+            tiny_model.ask(PROMPT, steer=steering(text, **given), max_tokens=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_logits_that_say_nothing_are_an_error(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    from edgesteer.engine import context
+
+    empty = np.full(tiny_model.n_vocab, value, np.float32)
+    pointer = empty.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    monkeypatch.setattr(context.C, "llama_get_logits_ith", lambda *_: pointer)
     with pytest.raises(EngineError, match="overflow"):
-        tiny_model.ask(PROMPT, steer=huge, temperature=temperature)
-    assert tiny_model.ask(PROMPT, max_tokens=2).finish == "length"
+        tiny_model.ask(PROMPT, max_tokens=1)

@@ -75,13 +75,14 @@ def test_steering_of_answers_alone_shares_the_prompt(open_tiny: OpenTiny) -> Non
     """Sixteen strengths of one prompt read it once."""
     model = open_tiny()
     ask(model)
-    for number, text in enumerate(["v=1", "v=-1", "v=1", "ablate:v=1", "keepnorm:v=2"]):
-        steer = steering(f"{text}?on=generated")
-        reply = ask(model, steer=steer)
+    texts = ["v=1", "v=-1", "v=1", "ablate:v=1", "keepnorm:v=2"]
+    steers = [steering(f"{text}?on=generated") for text in texts]
+    replies = [ask(model, steer=steer) for steer in steers]
+    for number, (steer, reply) in enumerate(zip(steers, replies, strict=True)):
+        first_in_its_lane = number == 3
+        shared = 0 if first_in_its_lane else reply.usage.prompt_tokens - 1
+        assert reply.usage.cached_tokens == shared
         assert reply.text == greedy_text(model, QUESTION, 8, steer)
-        hooked = reply.carrier == "callback"
-        fresh = hooked and number == 3  # the first in its lane
-        assert reply.usage.cached_tokens == (0 if fresh else reply.usage.prompt_tokens - 1)
 
 
 def test_a_steered_answer_is_no_steered_prompt(open_tiny: OpenTiny) -> None:

@@ -7,7 +7,17 @@ import pytest
 
 from edgesteer import ControlVector, Model
 
-from .tools import PROMPT, greedy, greedy_text, in_callback, logits_by, plan_of, steering, vector
+from .tools import (
+    PROMPT,
+    clean_logits,
+    greedy,
+    greedy_text,
+    in_callback,
+    logits_by,
+    plan_of,
+    steering,
+    vector,
+)
 
 TEXT = "One ship, two ships, three."
 
@@ -30,8 +40,8 @@ def tokens(tiny_model: Model) -> list[int]:
     ids=["none", "empty", "zero", "difference", "mixed", "zero vector"],
 )
 def test_zero_strength_changes_nothing(tiny_model: Model, tokens: list[int], steer: object) -> None:
-    plain = tiny_model.logits(tokens)
-    assert (tiny_model.logits(tokens, steer) == plain).all()
+    plain = clean_logits(tiny_model, tokens)
+    assert (clean_logits(tiny_model, tokens, steer) == plain).all()
     reply = tiny_model.ask(PROMPT, steer=steer, temperature=0, max_tokens=4)
     assert reply.carrier == "none"
 
@@ -49,8 +59,8 @@ def test_zero_strength_changes_nothing_in_the_callback(
 
 
 def test_steering_changes_the_logits(tiny_model: Model, tokens: list[int]) -> None:
-    plain = tiny_model.logits(tokens)
-    steered = tiny_model.logits(tokens, vector())
+    plain = clean_logits(tiny_model, tokens)
+    steered = clean_logits(tiny_model, tokens, vector())
     assert np.abs(steered - plain).max() > 0.1
 
 
@@ -59,19 +69,19 @@ def test_opposite_strengths_cancel(tiny_model: Model, tokens: list[int]) -> None
     v, w = vector(), vector(2, 3, seed=7)
     mix = v * 1.3 + w * -0.7 + v * -1.3 + w * 0.7
     assert not mix.compose(4, 64).any()
-    assert (tiny_model.logits(tokens, mix) == tiny_model.logits(tokens)).all()
+    assert (clean_logits(tiny_model, tokens, mix) == clean_logits(tiny_model, tokens)).all()
 
 
 def test_strengths_add_up(tiny_model: Model, tokens: list[int]) -> None:
     v = vector()
-    one = tiny_model.logits(tokens, v * 1.5)
-    assert (tiny_model.logits(tokens, v * 0.5 + v * 1.0) == one).all()
+    one = clean_logits(tiny_model, tokens, v * 1.5)
+    assert (clean_logits(tiny_model, tokens, v * 0.5 + v * 1.0) == one).all()
 
 
 def test_a_steered_model_is_plain_again_afterwards(tiny_model: Model, tokens: list[int]) -> None:
-    plain = tiny_model.logits(tokens)
-    tiny_model.logits(tokens, vector())
-    assert (tiny_model.logits(tokens) == plain).all()
+    plain = clean_logits(tiny_model, tokens)
+    clean_logits(tiny_model, tokens, vector())
+    assert (clean_logits(tiny_model, tokens) == plain).all()
 
 
 @pytest.mark.parametrize("layers", [(1,), (2,), (3,), (1, 2, 3)])
@@ -103,9 +113,9 @@ def test_native_equals_callback_token_by_token(tiny_model: Model, tokens: list[i
 def test_the_last_layer_can_be_steered_and_the_first_vector_layer_too(
     tiny_model: Model, tokens: list[int]
 ) -> None:
-    plain = tiny_model.logits(tokens)
+    plain = clean_logits(tiny_model, tokens)
     for layer in (1, tiny_model.n_layer - 1):
-        assert np.abs(tiny_model.logits(tokens, vector(layer)) - plain).max() > 0.1
+        assert np.abs(clean_logits(tiny_model, tokens, vector(layer)) - plain).max() > 0.1
 
 
 def test_changed_steering_never_reuses_kv(tiny_model: Model) -> None:

@@ -6,7 +6,7 @@ They use the engine's inner parts, to see what an app can not see.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +61,30 @@ def in_callback(plan: Plan) -> Plan:
     return replace(plan, native=False)
 
 
+def empty_caches(model: Model) -> None:
+    """Bring the caches into the state of a fresh model: bitwise equal calls give equal bits then.
+
+    Where a token lies in the cache decides in which order attention adds up. Nothing is done
+    while answers are being written.
+    """
+
+    def run(scheduler: Scheduler) -> None:
+        if scheduler._active or scheduler._waiting:
+            return
+        for lane in scheduler._lanes.values():
+            while lane.evict():
+                pass
+            lane.context.clear()
+
+    model._scheduler.call(run)
+
+
+def clean_logits(model: Model, tokens: Sequence[int], steer: Any = None) -> Floats:
+    """``model.logits`` with empty caches: float32 ``[len(tokens), n_vocab]``."""
+    empty_caches(model)
+    return model.logits(tokens, steer)
+
+
 def fresh_logits(
     model: Model, tokens: Sequence[int], steer: Any = None, n_prompt: int | None = None
 ) -> Floats:
@@ -85,6 +109,31 @@ def greedy_text(model: Model, prompt: str, n: int, steer: Any = None) -> str:
     """What :func:`greedy` gives for a question in the chat template, as text."""
     tokens = model.tokenize(model.render([{"role": "user", "content": prompt}]))
     return model.detokenize(greedy(model, tokens, n, steer))
+
+
+def replayed(model: Model, changes: Mapping[int, Any], n: int, prompt: str = PROMPT) -> str:
+    """The answer when ``changes[i]`` steers from the ``i``-th generated token on, by hand.
+
+    All through the callback, token by token, from an empty cache.
+    """
+    tokens = model.tokenize(model.render([{"role": "user", "content": prompt}]))
+    plans = {at: plan_of(model, steer) for at, steer in changes.items()}
+
+    def run(scheduler: Scheduler) -> str:
+        lane, slot = scheduler.borrow(hooked=True)
+        plan, out = plans[0], list[int]()
+        try:
+            lane.feed(slot, list(tokens), plan, len(tokens), GateState(), True)
+            for i in range(1, n + 1):
+                out.append(int(lane.context.logits(lane.context.last_row).argmax()))
+                plan = plans.get(i, plan)
+                lane.feed(slot, [out[-1]], plan, len(tokens), GateState(), True)
+        finally:
+            lane.reset(slot)
+            lane.release(slot)
+        return model.detokenize(out)
+
+    return model._scheduler.call(run)
 
 
 def logits_by(
@@ -117,6 +166,7 @@ def run_in_lane(
 ) -> tuple[Floats, Floats]:
     """Feed tokens in a lane; the last logits, and in a hooked lane all residual rows."""
     prompt = len(tokens) if n_prompt is None else n_prompt
+    empty_caches(model)
 
     def run(scheduler: Scheduler) -> tuple[Floats, Floats]:
         lane, slot = scheduler.borrow(hooked=hooked)
