@@ -292,31 +292,35 @@ class Scheduler:
 
     def _choose(self, lane: Lane, sequence: ActiveSequence, row: int) -> None:
         """Choose a sequence's next token from the logits of ``row``."""
-        request = sequence.request
         try:
             if sequence.sampler is None:
                 sequence.sampler = self._sampler(sequence)
             token = lane.context.sample(sequence.sampler, row)
+            finish = self._add(sequence, token, lane.context.n_ctx)
         except BaseException as error:  # noqa: BLE001
             self._end(sequence, "error", error)
             return
+        if finish:
+            self._end(sequence, finish)
+
+    def _add(self, sequence: ActiveSequence, token: int, n_ctx: int) -> str:
+        """Add a chosen token to the answer; returns why the answer ends with it, or ""."""
+        request = sequence.request
         if not sequence.n_generated:
             sequence.first_token = time.perf_counter()
         if self.weights.is_end(token) and not request.ignore_eos:
-            self._end(sequence, "stop")
-            return
+            return "stop"
+        text = sequence.text.feed(self.weights.piece(token))
         sequence.n_generated += 1
         sequence.generated.append(token)
         sequence.tokens.append(token)
-        text = sequence.text.feed(self.weights.piece(token))
         if text:
             sequence.listener.on_text(text)
         if sequence.text.stopped:
-            self._end(sequence, "stop")
-        elif sequence.n_generated >= request.max_tokens:
-            self._end(sequence, "length")
-        elif len(sequence.tokens) >= lane.context.n_ctx:
-            self._end(sequence, "context")
+            return "stop"
+        if sequence.n_generated >= request.max_tokens:
+            return "length"
+        return "context" if len(sequence.tokens) >= n_ctx else ""
 
     def _sampler(self, sequence: ActiveSequence) -> Sampler:
         request = sequence.request
