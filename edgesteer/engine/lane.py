@@ -66,9 +66,10 @@ class Lane:
         matches = {s.index: min(self._match(s, tokens, stamps), limit) for s in self.slots}
         best = max(self.slots, key=lambda s: (matches[s.index], not s.busy))
         n = self._usable(best, matches[best.index])
-        target = min(idle, key=lambda s: (len(s.tokens) > 0, s.used))
-        if n and not best.busy and (len(best.tokens) == n or target.tokens):
-            target = best
+        if n and not best.busy and 2 * n >= len(best.tokens):
+            target = best  # the same conversation, more or less: go on in its place
+        else:
+            target = min(idle, key=lambda s: (len(s.tokens) > 0, s.used))
         if target is best:
             self.trim(target, n)
         else:

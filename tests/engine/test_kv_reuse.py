@@ -190,6 +190,16 @@ def test_a_cache_full_of_old_answers_makes_room(open_tiny: OpenTiny) -> None:
     assert model.logits(model.tokenize("y" * 200), V).shape[0] == 201
 
 
+def test_a_short_common_beginning_takes_no_conversation_away(open_tiny: OpenTiny) -> None:
+    """All prompts share the start of sequence: that is no reason to give up a long cache."""
+    model = open_tiny(n_seq=3)
+    ask(model, "the one to keep " * 10, raw=True)
+    for letter in "abc":
+        ask(model, letter * 30, raw=True)
+        kept = ask(model, "the one to keep " * 10, raw=True)
+        assert kept.usage.cached_tokens == kept.usage.prompt_tokens - 1
+
+
 def test_evicted_prompts_are_read_again(open_tiny: OpenTiny) -> None:
     model = open_tiny(n_ctx=256)
     first = ask(model, "a" * 150, raw=True)

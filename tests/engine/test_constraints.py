@@ -1,0 +1,124 @@
+"""Grammars, JSON schemas, logit biases and logprobs, with steering on and off."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from edgesteer import ControlVector, InputError, Model
+from edgesteer.measure.divergence import log_softmax
+
+DIGITS = 'root ::= [0-9] [0-9] [0-9] "\\n"'
+
+
+def _vector(model: Model, seed: int = 0) -> ControlVector:
+    rng = np.random.default_rng(seed)
+    directions = {1: rng.standard_normal(model.n_embd), 2: rng.standard_normal(model.n_embd)}
+    return ControlVector(directions, model.identity, name="v")
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0, -2.0])
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_a_grammar_holds_under_any_steering(
+    tiny_model: Model, strength: float, temperature: float
+) -> None:
+    reply = tiny_model.ask(
+        "say a number",
+        raw=True,
+        grammar=DIGITS,
+        steer=_vector(tiny_model) * strength,
+        temperature=temperature,
+        seed=1,
+        max_tokens=40,
+    )
+    assert reply.text[:3].isdigit()
+    assert reply.text[3:] == "\n"
+    assert reply.finish == "stop"
+
+
+def test_two_grammars_in_one_batch_do_not_mix(tiny_model: Model) -> None:
+    jobs = [
+        tiny_model.start("x", raw=True, grammar=f'root ::= "{word}"', steer=steer, max_tokens=20)
+        for word, steer in (("yes", None), ("never", _vector(tiny_model) * 1.0))
+    ]
+    assert [job.result().text for job in jobs] == ["yes", "never"]
+
+
+@pytest.mark.model
+def test_a_json_schema_gives_json_that_fits(smollm2: Model) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}, "hot": {"type": "boolean"}},
+        "required": ["city", "hot"],
+    }
+    rng = np.random.default_rng(0)
+    vector = ControlVector(
+        {12: rng.standard_normal(smollm2.n_embd)}, smollm2.identity, name="noise"
+    )
+    for steer in (None, vector * 1.0):
+        reply = smollm2.ask(
+            "Name a city and say whether it is hot there, as JSON.",
+            json_schema=schema,
+            steer=steer,
+            temperature=0.0,
+            max_tokens=80,
+        )
+        answer = json.loads(reply.text)
+        assert set(answer) == {"city", "hot"}
+        assert isinstance(answer["hot"], bool)
+
+
+def test_a_bias_forbids_and_forces_tokens(tiny_model: Model) -> None:
+    plain = tiny_model.ask("abc", raw=True, temperature=0.0, max_tokens=1, logprobs=0)
+    first = plain.logprobs[0].token
+    other = tiny_model.ask(
+        "abc", raw=True, temperature=0.0, max_tokens=1, logprobs=0, logit_bias={first: -math.inf}
+    )
+    assert other.logprobs[0].token != first
+    wanted = (first + 1) % tiny_model.n_vocab
+    forced = tiny_model.ask(
+        "abc", raw=True, temperature=0.0, max_tokens=1, logprobs=0, logit_bias={str(wanted): 1e4}
+    )
+    assert forced.logprobs[0].token == wanted
+
+
+def test_logprobs_are_those_of_the_steered_model(tiny_model: Model) -> None:
+    vector = _vector(tiny_model) * 1.0
+    reply = tiny_model.ask(
+        "abc", raw=True, steer=vector, temperature=0.0, max_tokens=4, logprobs=3, ignore_eos=True
+    )
+    prompt = tiny_model.tokenize("abc")
+    tokens = [*prompt, *(entry.token for entry in reply.logprobs)]
+    logits = tiny_model.logits(tokens, vector, first=len(prompt) - 1, n_prompt=len(prompt))
+    expected = log_softmax(logits)
+    assert len(reply.logprobs) == 4
+    for row, entry in zip(expected, reply.logprobs, strict=False):
+        assert entry.logprob == pytest.approx(row[entry.token], abs=1e-4)
+        assert [t for t, _, _ in entry.top] == list(np.argsort(-row, kind="stable")[:3])
+        assert entry.top[0][2] >= entry.top[1][2] >= entry.top[2][2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grammar": "root ::= ("}, "can not read this grammar"),
+        ({"grammar": "other ::= [a]"}, "can not read this grammar"),
+        ({"grammar": DIGITS, "json_schema": {}}, "exclude each other"),
+        ({"grammar": DIGITS, "ignore_eos": True}, "ignore_eos"),
+        ({"json_schema": "{not json"}, "JSON schema"),
+        ({"json_schema": {"$ref": "#/nowhere"}}, "JSON schema"),
+        ({"logit_bias": {10**9: 1.0}}, "outside the vocabulary"),
+        ({"logit_bias": {1: math.nan}}, "must be a number"),
+        ({"logit_bias": {"several words": 1.0}}, "tokens, and a bias is for one"),
+        ({"logprobs": 1000}, "logprobs must be"),
+    ],
+)
+def test_bad_constraints_are_clear_errors(
+    tiny_model: Model, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        tiny_model.ask("abc", raw=True, max_tokens=2, **options)
+    assert tiny_model.ask("abc", raw=True, max_tokens=2, ignore_eos=True).finish == "length"
