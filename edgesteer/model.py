@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from edgesteer.constraints import read_constraints
 from edgesteer.engine.context import KV_TYPES, Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
 from edgesteer.engine.llama import MAX_SEQUENCES, Weights, default_threads, plan_offload
@@ -115,7 +116,9 @@ class Model(Reader):
             **options: ``steer`` (whatever :func:`as_steering` takes; names are looked up in the
                 library), ``system``, ``max_tokens`` (512), ``temperature`` (0.8), ``top_k`` (40),
                 ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``seed`` (drawn when
-                not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``.
+                not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``,
+                ``grammar`` (GBNF), ``json_schema`` (text or dict), ``logit_bias`` (token or text ->
+                number), ``logprobs`` (how many alternatives to report with each token).
 
         Raises:
             EdgesteerError: of many kinds, each with a hint; see ``edgesteer.errors``.
@@ -248,6 +251,10 @@ class Model(Reader):
         ignore_eos: bool = False,
         raw: bool = False,
         history: Trace | None = None,
+        grammar: str | None = None,
+        json_schema: str | Mapping[str, Any] | None = None,
+        logit_bias: Mapping[int | str, float] | None = None,
+        logprobs: int | None = None,
         **sampling: float,
     ) -> Job:
         unknown = [key for key in sampling if key not in _SAMPLING]
@@ -255,6 +262,16 @@ class Model(Reader):
             raise InputError(f"unknown option {unknown[0]!r}", f"Known: {', '.join(_SAMPLING)}.")
         if max_tokens < 1:
             raise InputError(f"max_tokens must be 1 or more, not {max_tokens}")
+        constraints = read_constraints(
+            lambda text: self.tokenize(text, special=False),
+            self.n_vocab,
+            grammar=grammar,
+            json_schema=json_schema,
+            logit_bias=logit_bias,
+            logprobs=logprobs,
+        )
+        if constraints.grammar and ignore_eos:
+            raise InputError("a grammar decides where the answer ends: ignore_eos can not")
         tokens = self._prompt_tokens(prompt, system, raw)
         notes: list[EdgesteerWarning] = []
         steering, plan = self._plan(steer, notes.append)
@@ -269,6 +286,7 @@ class Model(Reader):
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
             ignore_eos=ignore_eos,
             history=history,
+            constraints=constraints,
         )
         job.sequence = ActiveSequence(request, job)
         return job

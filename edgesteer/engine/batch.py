@@ -16,13 +16,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from edgesteer.engine.context import Context
 from edgesteer.engine.inbox import Inbox
 from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sampler import Sampler
-from edgesteer.engine.sequence import ActiveSequence, Task
+from edgesteer.engine.sequence import ActiveSequence, Task, TokenLogprob
 from edgesteer.errors import Cancelled, ContextFullError, EngineError, ModelError
 
 log = logging.getLogger("edgesteer.engine")
@@ -296,6 +299,8 @@ class Scheduler:
             if sequence.sampler is None:
                 sequence.sampler = self._sampler(sequence)
             token = lane.context.sample(sequence.sampler, row)
+            if sequence.request.constraints.logprobs is not None:
+                sequence.logprobs.append(self._logprob(sequence, token, lane.context.logits(row)))
             finish = self._add(sequence, token, lane.context.n_ctx)
         except BaseException as error:  # noqa: BLE001
             self._end(sequence, "error", error)
@@ -322,10 +327,26 @@ class Scheduler:
             return "length"
         return "context" if len(sequence.tokens) >= n_ctx else ""
 
+    def _logprob(
+        self, sequence: ActiveSequence, token: int, logits: npt.NDArray[np.float32]
+    ) -> TokenLogprob:
+        values = logits - logits.max()
+        values -= np.log(np.exp(values).sum())
+        n = sequence.request.constraints.logprobs or 0
+        likeliest = np.argsort(-values, kind="stable")[:n]
+        top = tuple((int(t), self._text(int(t)), float(values[t])) for t in likeliest)
+        return TokenLogprob(token, self._text(token), float(values[token]), top)
+
+    def _text(self, token: int) -> str:
+        return self.weights.piece(token, special=True).decode("utf-8", "replace")
+
     def _sampler(self, sequence: ActiveSequence) -> Sampler:
         request = sequence.request
-        bias = dict.fromkeys(self.weights.end_tokens(), float("-inf")) if request.ignore_eos else {}
-        sampler = Sampler(self.weights, request.sampling, request.seed, bias)
+        bias = dict(request.constraints.bias)
+        if request.ignore_eos:
+            bias |= dict.fromkeys(self.weights.end_tokens(), float("-inf"))
+        grammar = request.constraints.grammar
+        sampler = Sampler(self.weights, request.sampling, request.seed, bias, grammar)
         if request.sampling.repeat_penalty != 1.0:
             look_back = request.sampling.repeat_last_n
             sampler.accept(request.tokens[-look_back if look_back > 0 else 0 :])

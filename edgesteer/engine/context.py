@@ -168,6 +168,8 @@ class Context:
                 "the model's numbers overflowed: its logits say nothing",
                 "Steer less: lower the strengths until the text makes sense.",
             )
+        if sampler.has_grammar:
+            return sampler.choose(self.logits(row))
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
 
     # -- steering all sequences alike

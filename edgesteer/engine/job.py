@@ -15,7 +15,7 @@ from typing import Any
 
 from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.plan import Plan
-from edgesteer.engine.sequence import ActiveSequence, Trace
+from edgesteer.engine.sequence import ActiveSequence, TokenLogprob, Trace
 from edgesteer.errors import EngineError
 from edgesteer.steering import Steering, Term
 
@@ -58,6 +58,7 @@ class Reply:
         steering: what was on at the end, in text form ("" for none).
         carrier: what carried it: "none", "native" or "callback".
         seed: the seed that gives this answer again.
+        logprobs: one for each token, when they were asked for.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Reply:
     timing: Timing
     seed: int
     warnings: tuple[str, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
@@ -253,6 +255,7 @@ class Job:
             ),
             seed=s.request.seed,
             warnings=self._warnings,
+            logprobs=tuple(s.logprobs),
             trace=s.trace(),
         )
 

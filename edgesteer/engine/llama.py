@@ -16,10 +16,11 @@ from typing import Any
 
 import llama_cpp
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from edgesteer.errors import DeviceError, EngineError, InputError, ModelError
 
-__all__ = ["MAX_SEQUENCES", "C", "Jinja2ChatFormatter", "Offload", "Weights"]
+__all__ = ["MAX_SEQUENCES", "C", "Jinja2ChatFormatter", "Offload", "Weights", "json_schema_to_gbnf"]
 
 C: Any = llama_cpp
 log = logging.getLogger("edgesteer.llama")
@@ -228,6 +229,16 @@ class Weights:
     def _check_open(self) -> None:
         if not self._model:
             raise ModelError("the model is closed", "Open it again with Model.open.")
+
+    @property
+    def vocab(self) -> Any:
+        """The ``llama_vocab *``, for the engine's own thread.
+
+        Raises:
+            ModelError: the model has been closed.
+        """
+        self._check_open()
+        return self._vocab
 
     @property
     def handle(self) -> Any:

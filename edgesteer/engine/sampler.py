@@ -5,22 +5,51 @@ Does not know contexts, sequences or text.
 
 from __future__ import annotations
 
+import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from edgesteer.engine.llama import C, Weights
+from edgesteer.errors import EngineError, InputError
 from edgesteer.sampling import Sampling
+
+FloatArray = npt.NDArray[np.float32]
+_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class Sampler:
     """A chain of llama.cpp's samplers, in llama.cpp's own order."""
 
     def __init__(
-        self, weights: Weights, sampling: Sampling, seed: int, bias: Mapping[int, float] = {}
+        self,
+        weights: Weights,
+        sampling: Sampling,
+        seed: int,
+        bias: Mapping[int, float] = {},
+        grammar: str = "",
     ) -> None:
-        """Build the chain; temperature 0 is greedy; ``bias`` is added to the logits of tokens."""
-        self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+        """Build the chain; temperature 0 is greedy; ``bias`` is added to the logits of tokens.
+
+        Raises:
+            InputError: the grammar can not be read.
+        """
+        self.has_grammar = bool(grammar)
         parts = self._parts(weights, sampling, seed)
+        if grammar:
+            rules = C.llama_sampler_init_grammar(weights.vocab, grammar.encode(), b"root")
+            if not rules:
+                for part in parts:
+                    C.llama_sampler_free(part)
+                raise InputError(
+                    "llama.cpp can not read this grammar",
+                    "GBNF needs a rule 'root ::= ...' and no left recursion; -vv shows its words.",
+                )
+            parts.insert(0, rules)
+        self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         if bias:
             table = (C.llama_logit_bias * len(bias))(*bias.items())
             parts.insert(0, C.llama_sampler_init_logit_bias(weights.n_vocab, len(bias), table))
@@ -50,6 +79,28 @@ class Sampler:
     def handle(self) -> Any:
         """The ``llama_sampler *`` of the chain."""
         return self._chain
+
+    def choose(self, logits: FloatArray) -> int:
+        """Choose from logits ``[n_vocab]``, refusing what the grammar forbids.
+
+        llama.cpp's own short cut ends the process when the grammar leaves no token to choose.
+
+        Raises:
+            EngineError: no token of this vocabulary continues the grammar.
+        """
+        data = np.zeros(len(logits), _TOKEN_DATA)
+        data["id"] = np.arange(len(logits))
+        data["logit"] = logits
+        entries = ctypes.cast(data.ctypes.data, ctypes.POINTER(C.llama_token_data))
+        array = C.llama_token_data_array(entries, len(logits), -1, False)
+        C.llama_sampler_apply(self._chain, ctypes.byref(array))
+        chosen = array.data[array.selected]
+        if array.selected < 0 or not math.isfinite(chosen.logit):
+            raise EngineError(
+                "no token of this model can continue the grammar", "Loosen the grammar."
+            )
+        C.llama_sampler_accept(self._chain, chosen.id)
+        return int(chosen.id)
 
     def accept(self, tokens: Sequence[int]) -> None:
         """Tell the chain of tokens that it did not choose (the prompt, for the penalties)."""

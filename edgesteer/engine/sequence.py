@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from edgesteer.constraints import Constraints
 from edgesteer.engine.plan import PLAIN, Plan
 from edgesteer.engine.rows import GateState
 from edgesteer.engine.text import TextStream
@@ -61,6 +62,19 @@ def common_prefix(a: Sequence[Any], b: Sequence[Any]) -> int:
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """A chosen token with its log-probability (nats) before sampling, and the likeliest ones.
+
+    ``top`` holds ``(token, text, logprob)``, likeliest first.
+    """
+
+    token: int
+    text: str
+    logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Request:
     """What is asked of the engine.
 
@@ -75,6 +89,7 @@ class Request:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     history: Trace | None = None
+    constraints: Constraints = field(default_factory=Constraints)
 
 
 class Listener(Protocol):
@@ -104,6 +119,7 @@ class ActiveSequence:
     n_cached: int = 0
     carrier: str = "none"
     generated: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     gates: GateState = field(default_factory=GateState)
     serial: int = field(default_factory=lambda: next(_serial))
     submitted: float = field(default_factory=time.perf_counter)
