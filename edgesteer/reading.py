@@ -37,6 +37,24 @@ class Capture:
     layers: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The log-probabilities (nats) of a completion: ``logprobs`` float64, one a token."""
+
+    tokens: tuple[int, ...]
+    logprobs: npt.NDArray[np.float64]
+
+    @property
+    def total(self) -> float:
+        """Their sum: the log-probability of the whole completion."""
+        return float(self.logprobs.sum())
+
+    @property
+    def mean(self) -> float:
+        """Their mean: comparable between completions of different lengths."""
+        return float(self.logprobs.mean())
+
+
 class Reader:
     """Base of :class:`edgesteer.Model`."""
 
@@ -182,6 +200,46 @@ class Reader:
             raise ContextFullError(f"{len(tokens)} tokens do not fit the context of {self.n_ctx}")
         _, plan = self._plan(steer)
         return self._scheduler.call(lambda s: tasks.read_logits(s, tokens, plan, first, n_prompt))
+
+    def score(
+        self,
+        prompts: Sequence[Prompt],
+        completions: Sequence[str],
+        *,
+        steer: Any = None,
+        system: str | None = None,
+        raw: bool = False,
+    ) -> list[Score]:
+        """Log-probabilities of given completions, steered; a prompt that repeats is read once.
+
+        Args:
+            prompts: as for ``ask``, one for each completion.
+            completions: texts whose probability is asked for, tokenised on their own.
+            steer: one steering for all, or a list with one for each.
+            system, raw: as for ``ask``.
+
+        Raises:
+            InputError: lists of different lengths, or an empty completion.
+            ContextFullError: prompt and completion do not fit the context.
+        """
+        steers = list(steer) if isinstance(steer, (list, tuple)) else [steer] * len(prompts)
+        if not len(prompts) == len(completions) == len(steers):
+            raise InputError(
+                f"{len(prompts)} prompts, {len(completions)} completions, {len(steers)} steerings",
+                "Give as many of each.",
+            )
+        scores = []
+        for prompt, completion, one in zip(prompts, completions, steers, strict=True):
+            head = self._prompt_tokens(prompt, system, raw)
+            tail = self.tokenize(completion, special=False)
+            if not tail:
+                raise InputError("an empty completion has no probability")
+            logits = self.logits([*head, *tail], one, first=len(head) - 1, n_prompt=len(head))
+            shifted = logits[:-1].astype(np.float64)
+            shifted -= shifted.max(axis=1, keepdims=True)
+            norm = np.log(np.exp(shifted).sum(axis=1))
+            scores.append(Score(tuple(tail), shifted[np.arange(len(tail)), tail] - norm))
+        return scores
 
     def next_logits(self, prompt: Prompt, steer: Any = None, *, raw: bool = False) -> FloatArray:
         """float32 ``[n_vocab]``: the logits of the first token of an answer."""
