@@ -179,6 +179,11 @@ class Reader:
         """The text of token ids, control tokens left out."""
         return b"".join(self._weights.piece(t) for t in tokens).decode("utf-8", "replace")
 
+    def _check_tokens(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            if not 0 <= token < self.n_vocab:
+                raise InputError(f"token {token} is outside the vocabulary of {self.n_vocab}")
+
     def logits(
         self,
         tokens: Sequence[int],
@@ -196,6 +201,7 @@ class Reader:
         """
         if not 0 <= first < len(tokens):
             raise InputError(f"first must be within the {len(tokens)} tokens, not {first}")
+        self._check_tokens(tokens)
         if len(tokens) >= self.n_ctx:
             raise ContextFullError(f"{len(tokens)} tokens do not fit the context of {self.n_ctx}")
         _, plan = self._plan(steer)
@@ -273,7 +279,13 @@ class Reader:
         chosen = as_layers("all" if layers is None else layers).resolve(self.n_layer)
         if not texts:
             raise InputError("there are no texts to read")
+        if spans is not None and len(spans) != len(texts):
+            raise InputError(f"{len(texts)} texts, but {len(spans)} spans", "Give one for each.")
+        if positions == "all" and len(texts) > 1:
+            raise InputError('positions "all" is of one text', "Capture them one by one.")
         tokens = [self.tokenize(t) if isinstance(t, str) else list(t) for t in texts]
+        for one in tokens:
+            self._check_tokens(one)
         rows = self._scheduler.call(
             lambda s: tasks.read_activations(s, tokens, chosen, positions, spans, progress)
         )
