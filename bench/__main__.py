@@ -22,11 +22,12 @@ PARTS = ("single", "batch", "process")
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
     """Run the parts; returns all figures."""
     results: dict[str, Any] = {"machine": process.machine()}
+    if "single" in parts:
+        results["decode"] = _told("one stream", single.decode_speed(rounds))
     with Model.open("smollm2", n_ctx=4096) as model:
         results["model"] = {"name": model.name, "description": model.description}
         results["threads"] = model.threads
         if "single" in parts:
-            results["decode"] = _told("one stream", single.decode_speed(model, rounds))
             results["change"] = _told("a changed strength", single.strength_change(model))
         if "process" in parts:
             results["memory"] = _told("peak memory", process.peak_memory(model))

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from bench.rounds import interleave, median, ratio
-from bench.single import PROMPT, random_vector
+from bench.settings import PROMPT, random_vector
 from edgesteer import Model, Steering, Term
 from edgesteer.layers import as_layers
 

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from bench.single import PROMPT
+from bench.settings import PROMPT
 from edgesteer import Model
 
 _OURS = """

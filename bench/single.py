@@ -7,76 +7,35 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from bench.bare import BareLoop
+from bench.contender import Process
 from bench.rounds import interleave, median, ratio
-from edgesteer import ControlVector, Model
+from bench.settings import PROMPT, random_vector
+from edgesteer import Model
 
-PROMPT = "How does a sailing boat manage to go against the wind?"
-N_TOKENS = 128
-
-
-def random_vector(model: Model, layers: range, share: float = 0.05) -> ControlVector:
-    """A random vector whose length is ``share`` of the residual stream's at each layer."""
-    rng = np.random.default_rng(0)
-    text = model.render([{"role": "user", "content": PROMPT}])
-    capture = model.capture([text], layers=layers)
-    lengths = np.linalg.norm(capture.rows[0], axis=-1)
-    directions = {}
-    for layer, length in zip(capture.layers, lengths, strict=True):
-        v = rng.standard_normal(model.n_embd)
-        directions[layer] = (v * share * length / np.linalg.norm(v)).astype(np.float32)
-    return ControlVector(directions, model.identity, name="random")
+CONTENDERS = {
+    "llama_cpp.Llama": "llama",
+    "bare loop": "bare",
+    "edgesteer plain": "plain",
+    "edgesteer steered": "steered",
+}
 
 
-def decode_speed(model: Model, rounds: int) -> dict[str, Any]:
-    """Tokens a second of one stream, by four ways."""
-    import llama_cpp
-
-    llama = llama_cpp.Llama(
-        str(model.path),
-        n_ctx=model.n_ctx,
-        n_threads=model.threads,
-        n_threads_batch=model.threads,
-        verbose=False,
-    )
-    bare = BareLoop(str(model.path), model.n_ctx, model.threads)
-    messages = [{"role": "user", "content": PROMPT}]
-    prompt = bare.tokens(model.render(messages))
-    vector = random_vector(model, range(10, 25)) * 1.0
-
-    def with_llama() -> float:
-        llama.reset()
-        first, count = 0.0, 0
-        for _ in llama.create_chat_completion(
-            messages, temperature=0.0, max_tokens=N_TOKENS, stream=True, logit_bias=never_ends
-        ):
-            count += 1
-            now = time.perf_counter()
-            if count == 2:  # the first chunk carries only the role
-                first = now
-        return (count - 3) / (now - first)
-
-    never_ends = {llama.token_eos(): -1e9}
-
-    def ours(steer: Any) -> float:
-        reply = model.ask(
-            PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
-        )
-        return reply.timing.tokens_per_s
-
-    figures = interleave(
-        {
-            "llama_cpp.Llama": with_llama,
-            "bare loop": lambda: bare.decode(prompt, N_TOKENS),
-            "edgesteer plain": lambda: ours(None),
-            "edgesteer steered": lambda: ours(vector),
-        },
-        rounds,
-    )
+def decode_speed(rounds: int, n_ctx: int = 4096) -> dict[str, Any]:
+    """Tokens a second of one stream, by four ways, each in its own process."""
+    with Model.open("smollm2", n_ctx=n_ctx) as model:
+        path, threads = str(model.path), model.threads
+        prompt = model.render([{"role": "user", "content": PROMPT}])
+    with ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(Process(kind, path, n_ctx, threads, prompt))
+            for name, kind in CONTENDERS.items()
+        }
+        figures = interleave(processes, rounds)
     return {
         "tokens_per_s": {name: median(values) for name, values in figures.items()},
         "plain / llama_cpp.Llama": ratio(figures, "edgesteer plain", "llama_cpp.Llama"),

@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 VECTOR = "demo-happy"
 
-_SAMPLING = ("--temperature", "0.5", "--seed", "7", "--max-tokens", "48")
+_SAMPLING = ("--temperature", "0.5", "--seed", "5", "--max-tokens", "48")
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (

@@ -1,0 +1,116 @@
+"""One contender in a process of its own: runs a decode each time a line arrives on stdin.
+
+Knows nothing of the others. Thread pools of two engines in one process slow each other down, so
+each gets its own, and the idle ones sleep on their pipe.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+from bench.settings import N_TOKENS, PROMPT, random_vector
+
+
+class Process:
+    """Starts a contender; calling it runs one round and returns tokens a second."""
+
+    def __init__(self, kind: str, path: str, n_ctx: int, threads: int, prompt: str) -> None:
+        command = [sys.executable, "-m", "bench.contender", kind, path, str(n_ctx), str(threads)]
+        self._child = subprocess.Popen(
+            [*command, prompt],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self) -> float:
+        """One round."""
+        stdin, stdout = self._child.stdin, self._child.stdout
+        if stdin is None or stdout is None:
+            raise RuntimeError("the contender has no pipes")
+        stdin.write("go\n")
+        stdin.flush()
+        return float(stdout.readline())
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+        self._child.wait()
+
+
+def _llama(path: str, n_ctx: int, threads: int) -> Callable[[], float]:
+    import time
+
+    import llama_cpp
+
+    llama = llama_cpp.Llama(
+        path, n_ctx=n_ctx, n_threads=threads, n_threads_batch=threads, verbose=False
+    )
+    never_ends = {llama.token_eos(): -1e9}
+    messages = [{"role": "user", "content": PROMPT}]
+
+    def run() -> float:
+        llama.reset()
+        first = now = 0.0
+        count = 0
+        for _ in llama.create_chat_completion(
+            messages, temperature=0.0, max_tokens=N_TOKENS, stream=True, logit_bias=never_ends
+        ):
+            count += 1
+            now = time.perf_counter()
+            if count == 2:  # the first chunk carries only the role
+                first = now
+        # chunks: the role, one for each token, the end; the last token comes with the end
+        return (count - 3) / (now - first)
+
+    return run
+
+
+def _bare(path: str, n_ctx: int, threads: int, text: str) -> Callable[[], float]:
+    from bench.bare import BareLoop
+
+    loop = BareLoop(path, n_ctx, threads)
+    prompt = loop.tokens(text)
+    return lambda: loop.decode(prompt, N_TOKENS)
+
+
+def _ours(path: str, n_ctx: int, threads: int, *, steered: bool) -> Callable[[], float]:
+    from edgesteer import Model
+
+    model = Model.open(path, n_ctx=n_ctx, threads=threads)
+    steer = random_vector(model, range(10, 25)) * 1.0 if steered else None
+
+    def run() -> float:
+        reply = model.ask(
+            PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+        )
+        return reply.timing.tokens_per_s
+
+    return run
+
+
+def main(kind: str, path: str, n_ctx: int, threads: int, text: str) -> None:
+    """Answer every line on stdin with the figure of one round."""
+    if kind == "llama":
+        run = _llama(path, n_ctx, threads)
+    elif kind == "bare":
+        run = _bare(path, n_ctx, threads, text)
+    else:
+        run = _ours(path, n_ctx, threads, steered=kind == "steered")
+    for _ in sys.stdin:
+        print(run(), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
