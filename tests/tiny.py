@@ -55,7 +55,7 @@ def write_model(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(n_embd // n_head)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    _add_vocabulary(writer, template)
+    add_vocabulary(writer, template)
     rng = np.random.default_rng(seed)
 
     def add(name: str, rows: int, columns: int, scale: float) -> None:
@@ -92,7 +92,8 @@ def output_rows(n_embd: int = 64, seed: int = 0) -> Floats:
     return rows.astype(np.float32)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, template: str | None) -> None:
+def add_vocabulary(writer: gguf.GGUFWriter, template: str | None) -> None:
+    """The vocabulary of all tiny models, and their chat template."""
     kind = gguf.TokenType
     pieces = [
         *CONTROLS,
