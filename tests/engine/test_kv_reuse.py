@@ -160,6 +160,18 @@ def test_sequences_side_by_side_fork_one_prompt(open_tiny: OpenTiny) -> None:
     assert all(r.usage.cached_tokens == r.usage.prompt_tokens - 1 for r in replies)
 
 
+@pytest.mark.parametrize("steered", [False, True])
+def test_a_prompt_asked_many_times_at_once_is_read_once(open_tiny: OpenTiny, steered: bool) -> None:
+    """Those who come together wait for the first to have read what they share."""
+    model = open_tiny(n_seq=8)
+    strengths = [i / 4 - 1.1 for i in range(8)]
+    steers = [steering(f"v={x:.2f}?on=generated") if steered else None for x in strengths]
+    replies = model.ask_many([QUESTION] * 8, steer=steers, temperature=0, max_tokens=6)
+    read = sum(r.usage.prompt_tokens - r.usage.cached_tokens for r in replies)
+    assert read < replies[0].usage.prompt_tokens + 8 * 20
+    assert [r.text for r in replies] == [greedy_text(model, QUESTION, 6, s) for s in steers]
+
+
 def test_text_survives_the_move_to_the_hooked_lane_and_back(open_tiny: OpenTiny) -> None:
     """A steered answer joined in the middle by others, which then leave again."""
     model = open_tiny()

@@ -90,7 +90,7 @@ def fresh_logits(
 ) -> Floats:
     """Logits behind the last token, all tokens read anew in an empty cache."""
     plan = plan_of(model, steer)
-    hooked = plan.carrier == "callback"
+    hooked = not plan.native
     return run_in_lane(model, tokens, plan, hooked=hooked, n_prompt=n_prompt)[0]
 
 
