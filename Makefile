@@ -26,7 +26,7 @@ test: $(VENV)/.all ## install everything, torch included, and run all tests
 	@$(PY) -m pytest
 
 test-fast: $(VENV)/.all ## the tests that need neither torch nor a language model
-	@$(PY) -m pytest -m "not model and not torch and not slow"
+	@$(PY) -m pytest -m "not model and not gemma and not torch and not slow"
 
 lint: $(VENV)/.all ## ruff: lint and formatting, without changing anything
 	$(BIN)/ruff check .

@@ -76,6 +76,7 @@ def acting_fields(term: Term, n_layer: int, n_embd: int) -> list[Any]:
         term.positions,
         term.decay,
         term.after,
+        term.by,
         gate,
         [one.digest if one is not None else "" for one in used],
     ]

@@ -5,14 +5,18 @@ Knows nothing of answers, jobs or conversations.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgesteer.compose import vector_of
 from edgesteer.engine import tasks
+from edgesteer.engine.adapters import check_adapter
 from edgesteer.engine.arch import check_steerable
 from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.context import Context
@@ -23,7 +27,7 @@ from edgesteer.errors import ContextFullError, EdgesteerWarning, InputError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
-from edgesteer.steering import Steering, as_steering
+from edgesteer.steering import Steering, Term, as_steering
 
 FloatArray = npt.NDArray[np.float32]
 Prompt = str | Sequence[Mapping[str, str]]
@@ -77,6 +81,7 @@ class Reader:
         self._template = ChatTemplate(source, bos, eos, strip_bos=weights.adds_bos)
         self._scheduler = Scheduler(weights, self._make_context, n_slots=n_seq, max_waiting=queue)
         self._steerable = False
+        self._checked: set[Path] = set()  # adapters that fit these weights
 
     def _make_context(self, hooked: bool) -> Context:
         raise NotImplementedError
@@ -139,7 +144,24 @@ class Reader:
         self, steer: Any, note: Callable[[EdgesteerWarning], object] | None = None
     ) -> tuple[Steering, Plan]:
         steering = self.bind(steer, note)
-        return steering, make_plan(steering, self.n_layer, self.n_embd)
+        return steering, make_plan(steering, self.n_layer, self.n_embd, self._adapter)
+
+    def _adapter(self, term: Term) -> Path:
+        """The file of a term's ablation adapter, made from these very weights when first needed."""
+        from convert.ablation import write_ablation
+
+        vector, model = vector_of(term), self._weights.path
+        layers, found = term.resolved_layers(self.n_layer), model.stat()
+        facts = (str(model.resolve()), found.st_size, found.st_mtime_ns, vector.digest, layers)
+        name = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+        path = self.library.cache / "adapters" / f"{name}.gguf"
+        if path not in self._checked:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_ablation(vector, model, path, layers=layers)
+            check_adapter(path, model)
+            self._checked.add(path)
+        return path
 
     # -- reading
 

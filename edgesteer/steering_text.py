@@ -15,10 +15,11 @@ Does not know vectors or models, nor which names exist.
     decay     N: the strength falls to nothing over N generated tokens
     after     N: nothing happens before N tokens were generated
     toward    NAME: the second direction of a rotation
+    by        weights: an ablation edits the model's weights, not its activations
 
 The dict of a term has the keys vector, strength, layers, operation, positions, decay, after, if,
-scope and toward; all but the first two are left out when they say nothing. "on" is another word for
-"positions" there too.
+scope, toward and by; all but the first two are left out when they say nothing. "on" is another word
+for "positions" there too.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from edgesteer.layers import LayerRange
 from edgesteer.names import NAME, OPERATIONS, did_you_mean, quote_name, unquote_name
 
 __all__ = [
+    "MEANS",
     "SCOPES",
     "TERM_KEYS",
     "check_number",
@@ -47,13 +49,14 @@ __all__ = [
 ]
 
 SCOPES = ("last", "mean", "token")
+MEANS = ("activations", "weights")
 TERM_KEYS = (
     "vector", "strength", "layers", "operation", "positions", "decay", "after", "if", "scope",
-    "toward",
+    "toward", "by",
 )  # fmt: skip
 """The keys of a term's dict, in the order in which they are written."""
 
-_OPTIONS = ("if", "scope", "on", "decay", "after", "toward")
+_OPTIONS = ("if", "scope", "on", "decay", "after", "toward", "by")
 _VALUE = r'(?:[^\s"&]|"(?:[^"]|"")*")*'
 _TERM = re.compile(
     rf"(?:(?P<op>{'|'.join(OPERATIONS)}):)?(?P<name>{NAME})"
@@ -100,7 +103,7 @@ def format_term(term: Mapping[str, Any]) -> str:
         text += f"@{term['layers']}"
     options = [
         f"{'on' if key == 'positions' else key}={_option_text(key, term[key])}"
-        for key in ("if", "scope", "positions", "decay", "after", "toward")
+        for key in ("if", "scope", "positions", "decay", "after", "toward", "by")
         if key in term
     ]
     return text + (f"?{'&'.join(options)}" if options else "")

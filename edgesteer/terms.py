@@ -13,6 +13,7 @@ from edgesteer.errors import LayerError, SteeringError
 from edgesteer.layers import LayerRange, as_layers, check_layer
 from edgesteer.names import OPERATIONS, check_name
 from edgesteer.steering_text import (
+    MEANS,
     SCOPES,
     TERM_KEYS,
     check_number,
@@ -25,10 +26,11 @@ from edgesteer.steering_text import (
 if TYPE_CHECKING:
     from edgesteer.vector import ControlVector
 
-__all__ = ["Gate", "Operation", "Scope", "Term"]
+__all__ = ["Gate", "Means", "Operation", "Scope", "Term"]
 
 Operation = Literal["add", "ablate", "clamp", "rotate", "keepnorm"]
 Scope = Literal["last", "mean", "token"]
+Means = Literal["activations", "weights"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Term:
     after      nothing happens before so many tokens were generated
     gate       when it acts at all
     toward     the second direction of a rotation
+    by         what an ablation edits: "activations", or "weights", which keeps those layers' blocks
+               from writing along their directions for a whole answer
 
     Raises SteeringError and LayerError for what makes no sense.
 
@@ -96,6 +100,7 @@ class Term:
     after: int = 0
     gate: Gate | None = None
     toward: str | None = None
+    by: Means = "activations"
     vector: ControlVector | None = None
     toward_vector: ControlVector | None = None
     gate_vector: ControlVector | None = None
@@ -119,6 +124,7 @@ class Term:
                 f"write ablate:{self.name}=1 to take all of it out",
             )
         self._check_toward()
+        self._check_by()
 
     def _check_toward(self) -> None:
         if self.operation == "rotate" and self.toward is None:
@@ -133,6 +139,16 @@ class Term:
                     f"toward={self.toward} belongs to rotate, not to {self.operation}",
                     f"write rotate:{self.name}={self.strength:g}?toward={self.toward}",
                 )
+
+    def _check_by(self) -> None:
+        if self.by not in MEANS:
+            raise SteeringError(f"{self.by!r} is nothing to edit", suggest(str(self.by), MEANS))
+        whole = self.positions == "all" and self.decay is None and not (self.after or self.gate)
+        if self.by == "weights" and (self.operation != "ablate" or not whole):
+            raise SteeringError(
+                f"by=weights of {self.name} edits the model: it can only ablate, at all positions",
+                f"write ablate:{self.name}=1?by=weights, or leave by=weights out",
+            )
 
     @property
     def bound(self) -> bool:
@@ -270,6 +286,8 @@ class Term:
                 data["scope"] = self.gate.scope
         if self.toward is not None:
             data["toward"] = self.toward
+        if self.by != "activations":
+            data["by"] = self.by
         return data
 
     @classmethod
@@ -286,7 +304,7 @@ class Term:
         if "on" in data and "positions" in data:
             raise SteeringError("'on' and 'positions' are the same", "keep one of them")
         values: dict[str, Any] = {"name": data["vector"]}
-        for key in ("strength", "operation", "decay", "after", "toward"):
+        for key in ("strength", "operation", "decay", "after", "toward", "by"):
             if key in data:
                 values[key] = data[key]
         if data.get("layers", "recommended") not in ("recommended", None):

@@ -174,8 +174,10 @@ class Scheduler:
         if reading:
             self._turn += 1
             self._read_prompt(lane, reading[self._turn % len(reading)], shared=bool(writing))
-        if writing:
-            self._write(lane, sorted(writing, key=lambda s: s.slot.index))
+        for alike in _by_adapter(writing):  # one adapter a decode call
+            still = [s for s in alike if s.decoding]  # an earlier call may have set some back
+            if still:
+                self._write(lane, sorted(still, key=lambda s: s.slot.index))
 
     def _run_tasks(self) -> None:
         free = self._lane is None or any(not s.busy for s in self._lane.slots)
@@ -390,3 +392,11 @@ class Scheduler:
         for lane in self._lanes.values():
             lane.context.close()
         self._lanes.clear()
+
+
+def _by_adapter(sequences: Sequence[ActiveSequence]) -> list[list[ActiveSequence]]:
+    """The sequences, those together whose weights are edited alike."""
+    groups: dict[Any, list[ActiveSequence]] = {}
+    for sequence in sequences:
+        groups.setdefault(sequence.plan.adapter, []).append(sequence)
+    return list(groups.values())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgesteer.engine.ggml import Ggml
 from edgesteer.engine.hooks import Hook
 from edgesteer.engine.llama import C, Weights, ggml_libraries
+from edgesteer.engine.plan import Adapter
 from edgesteer.engine.sampler import Sampler
 from edgesteer.errors import EngineError
 
@@ -96,6 +97,7 @@ class Context:
         self.n_outputs = int(params.n_outputs_max)
         self._memory = C.llama_get_memory(self._ctx)
         self._vector: FloatArray | None = None  # what is in force, kept for comparison
+        self._adapter: Adapter | None = None
         self.last_row = 0
         self._make_batch(self.n_batch)
 
@@ -209,6 +211,22 @@ class Context:
         rc = C.llama_set_adapter_cvec(self._ctx, pointer, size, self.weights.n_embd, 1, last)
         if rc != 0:
             raise EngineError(f"llama.cpp refused the control vector (code {rc})")
+
+    def set_adapter(self, adapter: Adapter | None) -> None:
+        """Put a LoRA adapter (a checked file, its scale) in force for every later decode call.
+
+        Raises:
+            EngineError: llama.cpp can not load it.
+        """
+        if adapter == self._adapter:
+            return
+        handle, scale = (self.weights.adapter(adapter[0]), adapter[1]) if adapter else (None, 0.0)
+        C.llama_synchronize(self._ctx)
+        handles = (C.llama_adapter_lora_p_ctypes * 1)(handle)
+        scales = (ctypes.c_float * 1)(scale)
+        if C.llama_set_adapters_lora(self._ctx, handles, int(adapter is not None), scales) != 0:
+            raise EngineError("llama.cpp refused the adapter")
+        self._adapter = adapter
 
     # -- the KV cache
 

@@ -28,7 +28,7 @@ from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
 from edgesteer.model import Capture, Model
-from edgesteer.steering import Steering
+from edgesteer.steering import Steering, Term
 
 __all__ = ["FakeModel", "echo"]
 
@@ -93,6 +93,9 @@ class FakeModel(Model):
         """Wait for the answers that are being written."""
         self._scheduler.close()
 
+    def _adapter(self, term: Term) -> Path:
+        return Path(f"{term.name}.gguf")  # nothing loads it
+
     def render(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = True
     ) -> str:
@@ -151,7 +154,7 @@ class FakeModel(Model):
             job.on_text(piece)
         sequence.submitted, sequence.started, sequence.first_token = 1.0, 1.0, 1.0 + SECONDS
         sequence.ended = sequence.first_token + SECONDS * max(0, sequence.n_generated - 1)
-        sequence.note_carrier(sequence.plan.carrier)
+        sequence.note_carrier(hooked=not sequence.plan.native)
         job.on_end(sequence, finish, None)
 
 

@@ -56,7 +56,7 @@ class Reply:
         finish: "stop" (the model ended it, or a stop string), "length", "context" (no room left)
             or "cancelled".
         steering: what was on at the end, in text form ("" for none).
-        carrier: what carried it: "none", "native" or "callback".
+        carrier: what carried it: "none", "native", "callback", "lora", or two of them joined by +.
         seed: the seed that gives this answer again.
         logprobs: one for each token, when they were asked for.
     """

@@ -132,7 +132,7 @@ class Lane:
         end = min(part.end, start + min(chunk, self.context.n_batch))
         last = end == len(sequence.tokens)
         self.feed(slot, sequence.tokens[start:end], part.plan, part.n_prompt, sequence.gates, last)
-        sequence.note_carrier("callback" if self.hooked else "native")
+        sequence.note_carrier(self.hooked)
         return last
 
     def feed(
@@ -147,6 +147,7 @@ class Lane:
     ) -> None:
         """Feed tokens of one sequence under one plan, in one decode call."""
         context, start, n = self.context, len(slot.tokens), len(tokens)
+        context.set_adapter(plan.adapter)
         context.tokens[:n] = tokens
         context.positions[:n] = np.arange(start, start + n)
         context.sequences[:n] = slot.index
@@ -163,7 +164,10 @@ class Lane:
         slot.stamps += plan.stamps(start, start + n, n_prompt)
 
     def step(self, sequences: Sequence[ActiveSequence]) -> None:
-        """Feed the last chosen token of each sequence, in one decode call."""
+        """Feed the last chosen token of each sequence, in one decode call.
+
+        All of their plans have the same adapter, or none.
+        """
         context, n = self.context, len(sequences)
         starts = []
         for i, sequence in enumerate(sequences):
@@ -174,6 +178,7 @@ class Lane:
             context.positions[i] = start
             context.sequences[i] = slot.index
         context.outputs[:n] = 1
+        context.set_adapter(sequences[0].plan.adapter)
         if self.hooked:
             self._arm(
                 [
@@ -187,7 +192,7 @@ class Lane:
         for sequence, (slot, start) in zip(sequences, starts, strict=True):
             slot.tokens.append(sequence.tokens[start])
             slot.stamps += sequence.plan.stamps(start, start + 1, sequence.n_prompt)
-            sequence.note_carrier("callback" if self.hooked else "native")
+            sequence.note_carrier(self.hooked)
 
     def read(
         self, slot: Slot, tokens: Sequence[int], layers: frozenset[int], stop_after: int, out: bool
@@ -207,6 +212,7 @@ class Lane:
         context, start, n = self.context, len(slot.tokens), len(tokens)
         if context.hook is None:
             raise EngineError("activations are read in a hooked lane")
+        context.set_adapter(None)
         context.tokens[:n] = tokens
         context.positions[:n] = np.arange(start, start + n)
         context.sequences[:n] = slot.index

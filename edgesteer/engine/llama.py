@@ -153,6 +153,7 @@ class Weights:
         self.adds_bos = bool(C.llama_vocab_get_add_bos(self._vocab))
         self._pieces: dict[tuple[int, bool], bytes] = {}
         self._ends: dict[int, bool] = {}
+        self._adapters: dict[Path, Any] = {}
 
     @staticmethod
     def _text(function: Callable[..., int], *args: Any) -> str:
@@ -219,8 +220,24 @@ class Weights:
                     return buffer.raw[:n]
                 size = -n
 
+    def adapter(self, path: Path) -> Any:
+        """The LoRA adapter of a file that has been checked; loaded once, freed with the weights.
+
+        Called on the engine's thread, since llama.cpp changes the model here.
+
+        Raises:
+            EngineError: llama.cpp can not load it.
+        """
+        found = self._adapters.get(path)
+        if found is None:
+            found = C.llama_adapter_lora_init(self.handle, str(path).encode())
+            if not found:
+                raise EngineError(f"llama.cpp can not load the adapter {path}", "Make it again.")
+            self._adapters[path] = found
+        return found
+
     def close(self) -> None:
-        """Free the weights. Contexts on them must be closed before."""
+        """Free the weights, their adapters with them. Contexts on them must be closed before."""
         with self._lock:
             if self._model:
                 C.llama_model_free(self._model)

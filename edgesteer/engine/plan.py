@@ -5,14 +5,16 @@ Knows nothing of contexts, batches or sampling; it only says what has to happen.
 Carriers:
     none      nothing acts
     native    llama.cpp's own control vector: additive, the same for all rows of a decode call
+    lora      a rank-1 adapter edits the weights: an ablation that asks for it (by=weights)
     callback  the eval callback rewrites the rows: everything else
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,8 @@ PLAIN = "plain"
 #: answer spoils those beside it.
 LARGEST = 1e9
 _serial = itertools.count(1)
+#: An adapter file and its scale.
+Adapter = tuple[Path, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +94,10 @@ class Plan:
         key: the fingerprint of the whole effect; "plain" when nothing acts.
         prompt, generated: additive buffers float32 ``[n_layer-1, n_embd]`` for the two phases when
             the native carrier can do it all, None where nothing acts.
-        native: whether the native carrier is right.
+        native: whether the native carrier is right for the terms.
         terms: the terms for the callback carrier, in order.
+        adapter: what edits the weights while this plan acts; rows can not share a decode call with
+            rows that have another one, or none.
     """
 
     text: str
@@ -102,6 +108,7 @@ class Plan:
     prompt_key: str
     generated_key: str
     terms: tuple[TermPlan, ...]
+    adapter: Adapter | None = None
 
     def buffer(self, *, prompt: bool) -> FloatArray | None:
         """The native buffer of a phase."""
@@ -117,15 +124,31 @@ class Plan:
 
     @property
     def carrier(self) -> str:
-        """The cheapest right carrier."""
-        return "none" if self.key == PLAIN else "native" if self.native else "callback"
+        """The cheapest right carrier; "lora+native" and the like where it takes two."""
+        return self.carried(hooked=not self.native)
+
+    def carried(self, *, hooked: bool) -> str:
+        """What carries it in a hooked lane, or in one that is not."""
+        if self.key == PLAIN:
+            return "none"
+        rows = "callback" if hooked else "native"
+        if self.adapter is None:
+            return rows
+        return f"lora+{rows}" if self.terms else "lora"
 
 
 PLAIN_PLAN = Plan("", PLAIN, True, None, None, PLAIN, PLAIN, ())
 
 
-def make_plan(steering: Steering, n_layer: int, n_embd: int) -> Plan:
+def make_plan(
+    steering: Steering,
+    n_layer: int,
+    n_embd: int,
+    adapter_of: Callable[[Term], Path] | None = None,
+) -> Plan:
     """The plan of a bound steering.
+
+    ``adapter_of`` gives the adapter file of a term that edits the weights.
 
     Raises:
         SteeringError: a gate at or above the layers that it should open, a rotation without a
@@ -137,6 +160,8 @@ def make_plan(steering: Steering, n_layer: int, n_embd: int) -> Plan:
     if key == PLAIN:
         return PLAIN_PLAN
     acting = [term for term in steering.terms if term.acts]
+    adapter = _adapter([term for term in acting if term.by == "weights"], adapter_of)
+    acting = [term for term in acting if term.by != "weights"]
     for term in acting:
         _check_size(term)
     terms = tuple(_plan_term(term, n_layer) for term in acting)
@@ -147,8 +172,30 @@ def make_plan(steering: Steering, n_layer: int, n_embd: int) -> Plan:
     if native:
         prompt = _compose(acting, ("all", "prompt"), n_layer, n_embd)
         generated = _compose(acting, ("all", "generated"), n_layer, n_embd)
-    prompt_key, generated_key = _keys(acting, key, prompt, generated, native)
-    return Plan(str(steering), key, native, prompt, generated, prompt_key, generated_key, terms)
+    keys = _keys(acting, key, prompt, generated, native)
+    if adapter is not None:  # other weights act on every token, whatever else does
+        prompt_key, generated_key = (f"{key}/weights" if k == PLAIN else k for k in keys)
+    else:
+        prompt_key, generated_key = keys
+    return Plan(
+        str(steering), key, native, prompt, generated, prompt_key, generated_key, terms, adapter
+    )
+
+
+def _adapter(
+    terms: Sequence[Term], adapter_of: Callable[[Term], Path] | None
+) -> tuple[Path, float] | None:
+    if not terms:
+        return None
+    if len(terms) > 1:  # adapters add up, and two directions are hardly ever at right angles
+        raise SteeringError(
+            f"{terms[0].name} and {terms[1].name} both edit the weights: what they share would be "
+            "taken out twice",
+            "Leave by=weights out of all of them but one.",
+        )
+    if adapter_of is None:
+        raise SteeringError(f"{terms[0].name}: this model's weights can not be edited")
+    return adapter_of(terms[0]), terms[0].strength
 
 
 def _compose(

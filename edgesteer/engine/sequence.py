@@ -181,10 +181,10 @@ class ActiveSequence:
             stamps += part.plan.stamps(len(stamps), part.end, part.n_prompt)
         return stamps
 
-    def note_carrier(self, carrier: str) -> None:
+    def note_carrier(self, hooked: bool) -> None:
         """Record what carried the steering, for the reply."""
         if self.plan.key != PLAIN:
-            self.carrier = carrier
+            self.carrier = self.plan.carried(hooked=hooked)
 
     def trace(self) -> Trace:
         """What this sequence leaves for the next turn."""

@@ -29,7 +29,7 @@ def read_logits(
         float32 ``[len(tokens) - first, n_vocab]``: row ``i`` is the distribution of the token that
         follows ``tokens[first + i]``.
     """
-    lane = scheduler.lane(hooked=plan.carrier == "callback")
+    lane = scheduler.lane(hooked=not plan.native)
     gates, rows = GateState(), []
     prompt = len(tokens) if n_prompt is None else n_prompt
     known = list(tokens[: first + 1])

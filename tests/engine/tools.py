@@ -53,7 +53,7 @@ def push(token: int, strength: float = 1e4, name: str = "push") -> ControlVector
 
 def plan_of(model: Model, steer: Any) -> Plan:
     """The plan of a steering on a model."""
-    return make_plan(model.bind(steer), model.n_layer, model.n_embd)
+    return make_plan(model.bind(steer), model.n_layer, model.n_embd, model._adapter)
 
 
 def in_callback(plan: Plan) -> Plan:
