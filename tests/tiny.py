@@ -93,6 +93,7 @@ def output_rows(n_embd: int = 64, seed: int = 0) -> Floats:
 
 
 def add_vocabulary(writer: gguf.GGUFWriter, template: str | None) -> None:
+    """One token a character, the 256 bytes, and the control tokens of TEMPLATE."""
     """The vocabulary of all tiny models, and their chat template."""
     kind = gguf.TokenType
     pieces = [

@@ -1,101 +1,147 @@
-"""A recurrent model can continue a memory but not cut it: wrong reuse would show in the text."""
+"""A recurrent memory (mamba) can be continued and forked but not cut: what is cut is read again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edgesteer import ControlVector, Library, Model, Steering
+from edgesteer import Model
+from edgesteer.engine import ops
 
-from ..tiny_mamba import write_mamba
+from ..tiny_recurrent import write_recurrent_model
+from .tools import (
+    PROMPT,
+    Latch,
+    activations,
+    greedy,
+    greedy_text,
+    in_callback,
+    logits_by,
+    plan_of,
+    replayed,
+    steering,
+    vector,
+)
 
-GREEDY = {"raw": True, "temperature": 0.0, "max_tokens": 12, "ignore_eos": True}
+OpenTiny = Callable[..., Model]
+V = vector()
+OPTIONS: dict[str, Any] = {"temperature": 0, "max_tokens": 10}
+STEERS = [None, V, V * -1, steering("ablate:v=1"), steering("v=1?on=generated"), V * 0.5]
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_mamba(tmp_path_factory.mktemp("mamba") / "mamba.gguf")
+    return write_recurrent_model(tmp_path_factory.mktemp("mamba") / "mamba.gguf")
 
 
 @pytest.fixture
-def mamba(path: Path, home: Path) -> Iterator[Model]:
-    with Model.open(path, threads=1, n_ctx=512, n_seq=4, library=Library(home)) as model:
-        yield model
+def model(open_tiny: OpenTiny, path: Path) -> Model:
+    return open_tiny(path)
 
 
-def _vector(model: Model, seed: int = 0) -> ControlVector:
-    rng = np.random.default_rng(seed)
-    directions = {layer: 3 * rng.standard_normal(model.n_embd) for layer in (1, 2, 3)}
-    return ControlVector(directions, model.identity, name=f"v{seed}")
+@pytest.mark.parametrize("steer", STEERS)
+def test_answers_equal_reading_by_hand(model: Model, steer: Any) -> None:
+    reply = model.ask(PROMPT, steer=steer, **OPTIONS)
+    assert reply.text == greedy_text(model, PROMPT, 10, steer)
 
 
-def _alone(path: Path, home: Path, prompt: str, steer: object) -> str:
-    with Model.open(path, threads=1, n_ctx=512, n_seq=1, library=Library(home)) as model:
-        return model.ask(prompt, steer=steer, **GREEDY).text
+@pytest.mark.parametrize("chunk", [512, 1])
+def test_native_equals_callback(model: Model, chunk: int) -> None:
+    tokens, plan = model.tokenize("abc def"), plan_of(model, V)
+    native = logits_by(model, tokens, plan, hooked=False, chunk=chunk)
+    assert (logits_by(model, tokens, plan, hooked=True, chunk=chunk) == native).all()
+    by_term = logits_by(model, tokens, in_callback(plan), hooked=True, chunk=chunk)
+    np.testing.assert_allclose(by_term, native, atol=1e-3)
 
 
-def test_steering_acts_and_zero_does_not(mamba: Model) -> None:
-    vector = _vector(mamba)
-    plain = mamba.next_logits("hello", raw=True)
-    assert (mamba.next_logits("hello", vector * 0.0, raw=True) == plain).all()
-    assert np.abs(mamba.next_logits("hello", vector * 1.0, raw=True) - plain).max() > 0.1
+@pytest.mark.parametrize("n_seq", [2, 6])
+def test_side_by_side_equals_alone(open_tiny: OpenTiny, path: Path, n_seq: int) -> None:
+    model = open_tiny(path, n_seq=n_seq)
+    prompts = [f"{PROMPT[: 5 + 2 * i]}" for i in range(len(STEERS))]
+    replies = model.ask_many(prompts, steer=STEERS, **OPTIONS)
+    for prompt, steer, reply in zip(prompts, STEERS, replies, strict=True):
+        assert reply.text == greedy_text(model, prompt, 10, steer)
 
 
-def test_a_shorter_prompt_is_read_anew(mamba: Model, path: Path, home: Path) -> None:
-    long = mamba.ask("the quick brown fox jumps", **GREEDY)
-    short = mamba.ask("the quick", **GREEDY)
-    assert short.usage.cached_tokens == 0
-    assert short.text == _alone(path, home, "the quick", None)
-    assert long.text == _alone(path, home, "the quick brown fox jumps", None)
+def test_a_conversation_goes_on_where_it_was(model: Model) -> None:
+    chat = model.chat(steer=V, **OPTIONS)
+    first = chat.ask("One.")
+    second = chat.ask("Two.")
+    assert second.usage.cached_tokens == first.usage.prompt_tokens + 9
+    tokens = model.tokenize(model.render(chat.messages[:3]))
+    assert second.text == model.detokenize(greedy(model, tokens, 10, V))
 
 
-def test_a_conversation_continues_its_memory(mamba: Model) -> None:
-    chat = mamba.chat(temperature=0.0, max_tokens=6)
-    chat.ask("hello")
-    chat.ask("again")
-    texts = [m["content"] for m in chat.messages]
-    fresh = mamba.chat(temperature=0.0, max_tokens=6)
-    fresh.ask("hello")
-    fresh.reread()
-    fresh.ask("again")
-    assert [m["content"] for m in fresh.messages] == texts
+def test_what_is_cut_is_read_again(model: Model) -> None:
+    """As it was read then: under the strengths of its time."""
+    chat = model.chat(steer=V, **OPTIONS)
+    chat.ask("One.")
+    chat.steer["v"] = -1
+    second = chat.ask("Two.")
+    again = chat.again()
+    assert "".join(again) == second.text
+    repeated = model.ask(PROMPT, **OPTIONS)
+    assert model.ask(PROMPT, **OPTIONS).text == repeated.text
 
 
-def test_different_steering_in_one_batch_equals_each_alone(
-    mamba: Model, path: Path, home: Path
+def test_a_live_change_and_a_move_between_lanes(model: Model) -> None:
+    latch = Latch(4)
+    job = model.start(PROMPT, steer=V, on_piece=latch, temperature=0, max_tokens=16)
+    latch.wait()
+    job.set_steering(steering("clamp:v=1"))
+    other = model.start(PROMPT, **OPTIONS)
+    latch.go()
+    assert job.result().text == replayed(model, {0: V, 4: steering("clamp:v=1")}, 16)
+    assert other.result().text == greedy_text(model, PROMPT, 10)
+
+
+def test_a_fault_of_one_costs_the_others_a_second_reading(
+    model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vector = _vector(mamba)
-    steers = [None, vector * 1.0, vector * -1.0, Steering.parse("v0=1?on=generated")]
-    bound = [s if not isinstance(s, Steering) else s.bind(lambda _n: vector) for s in steers]
-    prompts = ["one two", "one two three", "xyz", "one two"]
-    together = [r.text for r in mamba.ask_many(prompts, steer=bound, **GREEDY)]
-    alone = [_alone(path, home, p, s) for p, s in zip(prompts, bound, strict=True)]
-    assert together == alone
-    assert len(set(together)) == 4
+    def broken(_direction: Any) -> ops.Operation:
+        def apply(_rows: Any, _dose: Any) -> None:
+            raise ZeroDivisionError
+
+        return apply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ops, "keepnorm", broken)
+        bad = model.bind(steering("keepnorm:v=1?on=generated"))
+        good = [None, steering("clamp:v=1")]
+        jobs = model.start_many([PROMPT] * 3, [*good, bad], **OPTIONS)
+        with pytest.raises(ZeroDivisionError):
+            jobs[2].result(30)
+    for job, steer in zip(jobs[:2], good, strict=True):
+        assert job.result(30).text == greedy_text(model, PROMPT, 10, steer)
 
 
-def test_changed_steering_never_reuses_memory(mamba: Model, path: Path, home: Path) -> None:
-    vector = _vector(mamba)
-    mamba.ask("hello there", **GREEDY)
-    steered = mamba.ask("hello there", steer=vector * 1.0, **GREEDY)
-    assert steered.usage.cached_tokens == 0
-    assert steered.text == _alone(path, home, "hello there", vector * 1.0)
+def test_aborted_calls_are_read_again(model: Model) -> None:
+    text = greedy_text(model, PROMPT, 30)
+    latch = Latch(3)
+    job = model.start(PROMPT, temperature=0, max_tokens=30, on_piece=latch)
+    latch.wait()
+    begin = model._scheduler._one_turn
+
+    def abort_once() -> None:
+        model._scheduler._lanes[False].context.clear_abort = lambda: None  # type: ignore[method-assign]
+        model._scheduler._lanes[False].context.abort()
+        model._scheduler._one_turn = begin  # type: ignore[method-assign]
+        begin()
+        del model._scheduler._lanes[False].context.clear_abort
+        model._scheduler._lanes[False].context.clear_abort()
+
+    model._scheduler._one_turn = abort_once  # type: ignore[method-assign]
+    latch.go()
+    assert job.result().text == text
 
 
-def test_cancelling_leaves_the_others_right(mamba: Model, path: Path, home: Path) -> None:
-    vector = _vector(mamba)
-    options = {**GREEDY, "max_tokens": 60}
-    jobs = mamba.start_many(["abc", "abd"], [None, vector * 1.0], **options)
-    jobs[0].cancel()
-    assert jobs[0].result().finish in ("cancelled", "length")
-    assert jobs[1].result().text.startswith(_alone(path, home, "abd", vector * 1.0))
-
-
-def test_activations_are_read_one_text_after_another(mamba: Model) -> None:
-    texts = ["same start and more", "same start", "same start or less"]
-    together = mamba.capture(texts).rows
-    for text, row in zip(texts, together, strict=True):
-        assert mamba.capture([text]).rows[0] == pytest.approx(row, abs=1e-5)
+def test_activations_are_read(model: Model) -> None:
+    texts = ["abc def", "abc dex", "abc"]
+    rows = model.capture(texts, positions="mean").rows
+    for text, row in zip(texts, rows, strict=True):
+        stream = activations(model, model.tokenize(text))[1:]
+        np.testing.assert_allclose(row, stream.mean(axis=1), atol=1e-3)
