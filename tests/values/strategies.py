@@ -85,6 +85,9 @@ def terms(draw: st.DrawFn) -> Term:
         st.booleans(),
         st.sampled_from(["last", "mean", "token"]),
     )
+    if operation == "ablate" and draw(st.booleans()):
+        layers = draw(st.none() | LAYERS)
+        return Term(draw(NAMES), draw(st.floats(0, 1)), layers, "ablate", by="weights")
     values: dict[str, Any] = {
         "strength": draw(st.floats(0, 1) if operation == "ablate" else NUMBERS),
         "layers": draw(st.none() | LAYERS | st.just(LayerRange.parse("all"))),

@@ -21,6 +21,7 @@ _HERE = "edgesteer.cli.vectors"
         "layers": f"{_HERE}.layers:layers",
         "mix": f"{_HERE}.mix:mix",
         "check": f"{_HERE}.check:check",
+        "ablation": f"{_HERE}.ablation:ablation",
         "import": f"{_HERE}.import_:import_vector",
         "rm": f"{_HERE}.rm:rm",
     },
