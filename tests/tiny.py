@@ -40,10 +40,14 @@ def write_model(
     n_embd: int = 64,
     n_head: int = 4,
     n_ctx: int = 4096,
+    n_expert: int = 0,
     seed: int = 0,
     template: str | None = TEMPLATE,
 ) -> Path:
-    """A llama-architecture model with random F32 weights; equal arguments give equal weights."""
+    """A llama-architecture model with random F32 weights; equal arguments give equal weights.
+
+    With ``n_expert`` it is a mixture, of which two experts read each token.
+    """
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
     writer.add_block_count(n_layer)
@@ -55,11 +59,14 @@ def write_model(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(n_embd // n_head)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    if n_expert:
+        writer.add_expert_count(n_expert)
+        writer.add_expert_used_count(2)
     add_vocabulary(writer, template)
     rng = np.random.default_rng(seed)
 
-    def add(name: str, rows: int, columns: int, scale: float) -> None:
-        weights = rng.standard_normal((rows, columns)) * scale / np.sqrt(columns)
+    def add(name: str, *shape: int) -> None:
+        weights = rng.standard_normal(shape) / np.sqrt(shape[-1])
         writer.add_tensor(name, weights.astype(np.float32))
 
     def add_norm(name: str) -> None:
@@ -70,11 +77,14 @@ def write_model(
     for i in range(n_layer):
         add_norm(f"blk.{i}.attn_norm.weight")
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"blk.{i}.{name}.weight", n_embd, n_embd, 1.0)
+            add(f"blk.{i}.{name}.weight", n_embd, n_embd)
         add_norm(f"blk.{i}.ffn_norm.weight")
-        add(f"blk.{i}.ffn_gate.weight", 2 * n_embd, n_embd, 1.0)
-        add(f"blk.{i}.ffn_up.weight", 2 * n_embd, n_embd, 1.0)
-        add(f"blk.{i}.ffn_down.weight", n_embd, 2 * n_embd, 1.0)
+        experts, kind = ((n_expert,), "_exps") if n_expert else ((), "")
+        if n_expert:
+            add(f"blk.{i}.ffn_gate_inp.weight", n_expert, n_embd)
+        add(f"blk.{i}.ffn_gate{kind}.weight", *experts, 2 * n_embd, n_embd)
+        add(f"blk.{i}.ffn_up{kind}.weight", *experts, 2 * n_embd, n_embd)
+        add(f"blk.{i}.ffn_down{kind}.weight", *experts, n_embd, 2 * n_embd)
     add_norm("output_norm.weight")
     writer.add_tensor("output.weight", output_rows(n_embd, seed))
     writer.write_header_to_file()

@@ -1,4 +1,4 @@
-"""Ablation by LoRA: what it takes out, how it agrees with the callback, caches, bad files."""
+"""Ablation by LoRA: what it takes out, how it agrees with the callback, caches, live shares."""
 
 from __future__ import annotations
 
@@ -14,11 +14,24 @@ from convert.ablation import write_ablation
 from edgesteer import ControlVector, Library, Model, Steering, Term
 from edgesteer.engine.adapters import check_adapter
 from edgesteer.engine.plan import Plan
-from edgesteer.errors import EdgesteerError, SteeringError, VectorFileError, VectorMismatchError
+from edgesteer.errors import (
+    EngineError,
+    SteeringError,
+)
 
 from ..conftest import OpenTiny
 from ..tiny import write_model
-from .tools import PROMPT, Floats, activations, direction, fresh_logits, plan_of, run_in_lane
+from .tools import (
+    PROMPT,
+    Floats,
+    Latch,
+    activations,
+    direction,
+    fresh_logits,
+    plan_of,
+    replayed,
+    run_in_lane,
+)
 
 R = direction(5)
 SAME = ControlVector(dict.fromkeys((1, 2, 3), R), name="v")
@@ -61,20 +74,22 @@ def rewritten(source: Path, path: Path, change: dict[str, Floats]) -> Path:
 
 
 def without(weights: Floats) -> Floats:
-    """``W - r r^T W``: what writes nothing along R."""
-    return weights - np.outer(R, R @ weights)
+    """``W - r r^T W``: what writes nothing along R; of experts [k, d, n] each."""
+    return weights - R[:, None] * (R @ weights)[..., None, :]
 
 
 # -- what it does
 
 
+@pytest.mark.parametrize("experts", [0, 3])
 def test_it_equals_weights_that_were_edited_by_hand(
-    open_tiny: OpenTiny, tiny_path: Path, tmp_path: Path
+    open_tiny: OpenTiny, tmp_path: Path, experts: int
 ) -> None:
-    weights = matrices(tiny_path)
+    path = write_model(tmp_path / "m.gguf", n_expert=experts)
+    weights = matrices(path)
     writers = [n for n in weights if "attn_output" in n or "ffn_down" in n]
-    edited = rewritten(tiny_path, tmp_path / "e.gguf", {n: without(weights[n]) for n in writers})
-    model, by_hand = open_tiny(), open_tiny(edited)
+    edited = rewritten(path, tmp_path / "e.gguf", {n: without(weights[n]) for n in writers})
+    model, by_hand = open_tiny(path), open_tiny(edited)
     tokens = model.tokenize(PROMPT)
     lora = rows_of(model, tokens, everywhere(model, R, tmp_path / "l.gguf"))
     np.testing.assert_allclose(lora, activations(by_hand, tokens), atol=2e-4)
@@ -174,19 +189,23 @@ def test_answers_side_by_side_are_what_each_is_alone(open_tiny: OpenTiny) -> Non
     assert len(set(alone)) == 5
     jobs = [model.start(PROMPT, steer=s, **options) for s in steers]
     assert [job.result(60).text for job in jobs] == alone
+    carriers = [job.result().carrier for job in jobs]
+    assert carriers[0] == "none"
+    assert carriers[1:3] == ["lora", "lora"]
 
 
-def test_a_live_change_acts_from_the_next_token_on(open_tiny: OpenTiny) -> None:
-    model = open_tiny()
-    jobs = []
-
-    def change(_piece: str) -> None:
-        jobs[0].steer["v"] = 0.0
-
-    options = {"temperature": 0, "max_tokens": 8, "ignore_eos": True}
-    started = model.start(PROMPT, steer=by_weights(), on_piece=change, dispatch=None, **options)
-    jobs.append(started)
-    assert started.result(60).finish == "length"
+@pytest.mark.parametrize(("before", "after"), [(1.0, 0.0), (0.0, 1.0), (1.0, 0.4)])
+def test_a_live_change_acts_from_the_next_token_on(
+    open_tiny: OpenTiny, before: float, after: float
+) -> None:
+    model, latch = open_tiny(), Latch(5)
+    options = {"temperature": 0, "max_tokens": 20, "ignore_eos": True}
+    job = model.start(PROMPT, steer=by_weights(before), on_piece=latch, **options)
+    latch.wait()
+    job.steer["v"] = after
+    latch.go()
+    text = job.result(60).text
+    assert text == replayed(model, {0: by_weights(before), 5: by_weights(after)}, 20)
 
 
 def test_an_adapter_is_made_once(open_tiny: OpenTiny, home: Path) -> None:
@@ -197,6 +216,18 @@ def test_an_adapter_is_made_once(open_tiny: OpenTiny, home: Path) -> None:
         open_tiny().ask(PROMPT, steer=by_weights(share, vector), max_tokens=1)
     made = set(folder.glob("*")) - before
     assert len(made) == 1
+
+
+def test_an_adapter_that_is_gone_ends_that_answer_alone(open_tiny: OpenTiny, home: Path) -> None:
+    model = open_tiny()
+    steer = by_weights(1.0, ControlVector({2: direction(78)}, name="gone"))
+    other = model.start(PROMPT, temperature=0, max_tokens=8, ignore_eos=True)
+    path = model._plan(steer)[1].adapter
+    assert path is not None
+    path[0].unlink()
+    with pytest.raises(EngineError, match="can not load the adapter"):
+        model.ask(PROMPT, steer=steer)
+    assert other.result(60).finish == "length"
 
 
 def test_two_at_once_are_refused(open_tiny: OpenTiny) -> None:
@@ -220,69 +251,6 @@ def test_a_model_closes_with_an_adapter_in_force(open_tiny: OpenTiny) -> None:
         model = open_tiny()
         model.ask(PROMPT, steer=by_weights(), max_tokens=2)
         model.close()
-
-
-# -- files
-
-
-def spoilt(path: Path, adapter: Path, **how: object) -> Path:
-    """The adapter again, with something wrong."""
-    reader = gguf.GGUFReader(adapter)
-    writer = gguf.GGUFWriter(path, str(how.get("architecture", "llama")))
-    writer.add_type(str(how.get("type", "adapter")))
-    writer.add_string("adapter.type", str(how.get("kind", "lora")))
-    writer.add_float32("adapter.lora.alpha", float(str(how.get("alpha", 1.0))))
-    if "alora" in how:
-        writer.add_array("adapter.alora.invocation_tokens", [1, 2])
-    for tensor in reader.tensors:
-        name, data = str(tensor.name), np.array(tensor.data)
-        if name.endswith(str(how.get("leave_out", "nothing"))):
-            continue
-        if name == "blk.0.ffn_down.weight.lora_a":
-            data = data[:, :-1].copy() if "narrow" in how else data
-            data = data * np.float32(how.get("times", 1))  # type: ignore[arg-type]
-            data = data.astype(np.float16) if "half" in how else data
-        name = name.replace("blk.1.ffn_down", str(how.get("rename", "blk.1.ffn_down")))
-        writer.add_tensor(name, data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
-@pytest.mark.parametrize(
-    ("how", "error"),
-    [
-        ({"type": "model"}, VectorFileError),
-        ({"kind": "dora"}, VectorFileError),
-        ({"architecture": "qwen2"}, VectorMismatchError),
-        ({"alpha": np.nan}, VectorFileError),
-        ({"alora": True}, VectorFileError),
-        ({"leave_out": "lora_b"}, VectorFileError),
-        ({"leave_out": ""}, VectorFileError),
-        ({"narrow": True}, VectorMismatchError),
-        ({"half": True}, VectorFileError),
-        ({"times": np.nan}, VectorFileError),
-        ({"rename": "token_embd"}, VectorFileError),
-        ({"rename": "blk.9.ffn_down"}, VectorMismatchError),
-    ],
-)
-def test_bad_adapters_never_reach_llama(
-    tiny_path: Path, tmp_path: Path, how: dict[str, object], error: type[EdgesteerError]
-) -> None:
-    good = write_ablation(R, tiny_path, tmp_path / "good.gguf")
-    check_adapter(spoilt(tmp_path / "same.gguf", good), tiny_path)
-    with pytest.raises(error) as caught:
-        check_adapter(spoilt(tmp_path / "bad.gguf", good, **how), tiny_path)
-    assert caught.value.hint
-
-
-def test_an_adapter_of_another_width_is_refused(tiny_path: Path, tmp_path: Path) -> None:
-    narrow = write_model(tmp_path / "narrow.gguf", n_embd=32)
-    adapter = write_ablation(R[:32], narrow, tmp_path / "a.gguf")
-    with pytest.raises(VectorMismatchError):
-        check_adapter(adapter, tiny_path)
 
 
 # -- real weights
