@@ -22,6 +22,7 @@ from edgesteer.model_places import (
     gguf_models,
 )
 from edgesteer.names import check_file_name, did_you_mean, looks_like_path, slug
+from edgesteer.working_copy import CopyShelf, split_name
 
 __all__ = ["DEFAULT_MODEL", "ModelShelf"]
 
@@ -70,7 +71,8 @@ class ModelShelf:
     def find_model(self, name_or_path: str = DEFAULT_MODEL) -> ModelEntry:
         """The model of that name or path. Raises NotFoundError, with near names and a cure.
 
-        A bundled model that comes in parts is joined into the cache first.
+        A bundled model that comes in parts is joined into the cache first. NAME@FORMAT is the
+        working copy of a model in that format.
         """
         for known in bundled_models():
             if known.name == name_or_path and name_or_path not in self._registered():
@@ -84,6 +86,12 @@ class ModelShelf:
         path = Path(name_or_path).expanduser()
         if path.is_file():
             return ModelEntry(path.stem, path.absolute(), "file")
+        original, format_name = split_name(name_or_path)
+        if format_name:
+            of = self.find_model(original)
+            copy = CopyShelf(self).need(of.path, format_name, original)
+            name = f"{of.name}@{format_name}"
+            return ModelEntry(name, copy.path, f"working copy of {of.path}", of.licence)
         raise self._no_model(name_or_path, path)
 
     def add_model(

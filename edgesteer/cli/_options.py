@@ -15,6 +15,7 @@ from edgesteer.cli import _complete
 from edgesteer.cli._group import MODEL, VERBOSITY
 
 __all__ = [
+    "device_options",
     "engine_options",
     "force_option",
     "json_option",
@@ -107,7 +108,7 @@ steering_options = _group(
     ),
 )
 
-engine_options = _group(
+device_options = _group(
     click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "gpu"]),
@@ -127,6 +128,10 @@ engine_options = _group(
         metavar="N",
         help="CPU threads.  [default: one a core]",
     ),
+)
+
+engine_options = _group(
+    device_options,
     click.option(
         "--ctx",
         type=click.IntRange(min=16),

@@ -14,6 +14,7 @@ import click
 
 from edgesteer.cli import _options as shared
 from edgesteer.cli._complete import traits
+from edgesteer.cli._copies import copy_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgesteer.library import Library
     from edgesteer.model import Model
     from edgesteer.vector import ControlVector
+    from edgesteer.working_copy import WorkingCopy
 
 #: Balanced over stems and personas, this many give a direction close to that of all pairs.
 TRAIT_PAIRS = 64
@@ -68,6 +70,7 @@ TRAIT_PAIRS = 64
 )
 @click.option("--name", help="Its name.  [default: that of the pairs]")
 @click.option("--no-calibrate", is_flag=True, help="Keep the natural length of the directions.")
+@copy_options
 @shared.out_option
 @shared.engine_options
 @shared.json_option
@@ -95,7 +98,7 @@ def extract(source: str, **options: Any) -> None:
     there, pairs = len(pairs), _limited(pairs, source, options["max_pairs"])
     name = check_file_name(options["name"] or pairs.name, "vector")
     with ExitStack() as stack:
-        capture, model = _readers(stack, model_name, options, library)
+        capture, model, copy = _readers(stack, model_name, options, library)
         advance = stack.enter_context(progress_bars())
         vector = extract_vector(
             pairs,
@@ -107,6 +110,8 @@ def extract(source: str, **options: Any) -> None:
             calibrate=_calibration(model, advance),
             progress=advance,
         )
+    if copy is not None:
+        vector = vector.with_(meta={**vector.meta, "working_copy": str(copy)})
     _report(vector, library, name, model_name, options)
     if len(pairs) < there:
         _show.note(f"read {len(pairs)} of {there} pairs; --max-pairs {there} reads all")
@@ -123,9 +128,13 @@ def _limited(pairs: ContrastPairs, source: str, most: int | None) -> ContrastPai
 
 def _readers(
     stack: ExitStack, model_name: str, options: dict[str, Any], library: Library
-) -> tuple[ActivationCapture, Model | None]:
-    """What reads the activations, and the open model to calibrate on (None: not wanted)."""
+) -> tuple[ActivationCapture, Model | None, WorkingCopy | None]:
+    """What reads the activations, the open model to calibrate on (None: not wanted), its copy.
+
+    The copy is the working copy that the model runs on; None for its own file.
+    """
     from edgesteer.cli import _open
+    from edgesteer.cli._copies import reading_copy
     from edgesteer.errors import InputError
 
     by_torch, calibrate = options["capture"] == "torch", not options["no_calibrate"]
@@ -135,17 +144,20 @@ def _readers(
             f"{model_name} is a folder: it can be read by torch, but neither run nor calibrated",
             "give the GGUF file with -m, or --capture torch --no-calibrate",
         )
-    model = None
+    model, copy = None, None
     if calibrate or not by_torch:
-        model = stack.enter_context(_open.open_model(model_name, options, library))
+        copy = reading_copy(model_name, options, library)
+        copied = copy is not None and copy.path != library.find_model(model_name).path
+        opened = f"{model_name}@{copy.format}" if copy is not None and copied else model_name
+        model = stack.enter_context(_open.open_model(opened, options, library))
     if model is not None and not by_torch:
         from convert.capture.llama import LlamaCapture
 
-        return LlamaCapture(model), model if calibrate else None
+        return LlamaCapture(model), model if calibrate else None, copy
     from convert.capture.torch import TorchCapture
 
     path = model_name if folder else library.find_model(model_name).path
-    return TorchCapture.open(path, device=options["device"]), model
+    return TorchCapture.open(path, device=options["device"]), model, copy
 
 
 def _calibration(

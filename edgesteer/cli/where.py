@@ -23,6 +23,7 @@ def where(as_json: bool) -> None:
     from edgesteer.cli import _show
     from edgesteer.library import DEFAULT_MODEL, Library
     from edgesteer.model_places import bundled_models
+    from edgesteer.working_copy import CopyShelf
 
     library = Library()
     places: list[tuple[str, Path | str]] = [
@@ -32,6 +33,7 @@ def where(as_json: bool) -> None:
         ("models", library.models_folder),
         ("registered models", library.models_file),
         ("cache", library.cache),
+        ("working copies", CopyShelf(library).folder),
     ]
     for program, folders in library.caches.items():
         places += [(f"{program} cache", folder) for folder in folders]

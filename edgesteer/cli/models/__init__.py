@@ -17,9 +17,10 @@ _HERE = "edgesteer.cli.models"
     lazy={
         "list": f"{_HERE}.list:list_models",
         "show": f"{_HERE}.show:show",
+        "tune": f"{_HERE}.tune:tune",
         "add": f"{_HERE}.add:add",
         "rm": f"{_HERE}.rm:rm",
     },
 )
 def models() -> None:
-    """List the models on this machine, register others."""
+    """List the models on this machine, register others, make faster copies."""

@@ -25,6 +25,7 @@ def show(name: str | None, as_json: bool) -> None:
     from edgesteer.cli import _show
     from edgesteer.identity import read_model_identity
     from edgesteer.library import DEFAULT_MODEL, Library
+    from edgesteer.working_copy import CopyShelf
 
     library = Library()
     entry = library.find_model(name or DEFAULT_MODEL)
@@ -38,12 +39,21 @@ def show(name: str | None, as_json: bool) -> None:
         "n_layer": identity.n_layer,
         "n_embd": identity.n_embd,
         "weights_id": identity.weights_id,
+        "working_copies": [copy.to_dict() for copy in CopyShelf(library).all_of(entry.path)],
     }
     if as_json:
         _show.print_json(facts)
         return
     facts["size"] = _show.size(facts["size"])
+    copies = facts.pop("working_copies")
+    facts |= {f"{entry.name}@{copy['format']}": _told(copy) for copy in copies}
     facts["layers that can be steered"] = f"1-{identity.n_layer - 1}"
     width = max(map(len, facts)) + 2
     for label, value in facts.items():
         click.echo(f"{click.style(label.ljust(width), bold=True)}{value}")
+
+
+def _told(copy: dict[str, Any]) -> str:
+    from edgesteer.cli import _show
+
+    return f"working copy, {_show.size(copy['size'])}, KL {copy['kl']:.4f}: {copy['path']}"
