@@ -25,7 +25,7 @@ from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sampler import Sampler
-from edgesteer.engine.sequence import ActiveSequence, Task, TokenLogprob
+from edgesteer.engine.sequence import ActiveSequence, Task, TokenLogprob, common_prefix
 from edgesteer.errors import Cancelled, ContextFullError, EngineError, ModelError
 
 log = logging.getLogger("edgesteer.engine")
@@ -34,6 +34,8 @@ T = TypeVar("T")
 #: Prompt tokens fed between two tokens of the others, so that nobody's stream stalls for long.
 SHARED_CHUNK = 128
 ALONE_CHUNK = 512
+#: As many tokens in common with a prompt that is being read make a sequence wait for it.
+WORTH_WAITING = 16
 
 
 class Scheduler:
@@ -192,18 +194,36 @@ class Scheduler:
             task.done(None, error)
 
     def _admit(self) -> None:
-        while (
-            self._waiting
-            and not (self._crowded and self._active)
-            and len(self._active) < self._n_slots
-        ):
-            sequence = self._waiting.pop(0)
+        for sequence in list(self._waiting):
+            if (self._crowded and self._active) or len(self._active) >= self._n_slots:
+                return
+            if self._shares_what_is_being_read(sequence):
+                continue
+            self._waiting.remove(sequence)
             self._inbox.count_waiting(-1)
-            sequence.started = time.perf_counter()
+            sequence.started = sequence.started or time.perf_counter()
             self._active.append(sequence)
 
-    def _set_back(self, sequence: ActiveSequence) -> None:
-        """Let an active sequence wait again, before all others."""
+    def _shares_what_is_being_read(self, sequence: ActiveSequence) -> bool:
+        """Whether waiting a little saves reading a beginning that another is reading just now."""
+        readers = [s for s in self._active if not s.decoding]
+        if not readers:
+            return False
+        stamps = sequence.wanted_stamps()
+        for reader in readers:
+            n = common_prefix(sequence.tokens[:-1], reader.tokens)
+            if n - reader.fed < WORTH_WAITING:
+                continue
+            n = common_prefix(stamps[:n], reader.wanted_stamps()[:n])
+            if n - reader.fed >= WORTH_WAITING:
+                return True
+        return False
+
+    def _set_back(self, lane: Lane, sequence: ActiveSequence) -> None:
+        """Let an active sequence wait again, before all others; what it has read may be lost."""
+        if sequence.slot is not None:
+            lane.release(sequence.slot)
+            sequence.slot = None
         self._active.remove(sequence)
         self._waiting.insert(0, sequence)
         self._inbox.count_waiting(1)
@@ -232,9 +252,11 @@ class Scheduler:
         if old is None:
             placed = lane.place(sequence.tokens, sequence.wanted_stamps())
             if placed is None:  # a task holds a slot: wait for a turn
-                self._set_back(sequence)
+                self._set_back(lane, sequence)
                 return
-            sequence.slot, sequence.n_cached = placed
+            sequence.slot, n_cached = placed
+            if sequence.n_cached is None:
+                sequence.n_cached = n_cached
             return
         source = next(x for x in self._lanes.values() if old in x.slots)
         placed = lane.place([0], [""])
@@ -271,9 +293,7 @@ class Scheduler:
         if not others:
             self._end(sequence, "error", error)
         elif not any(s.decoding for s in others):
-            lane.release(sequence.slot)
-            sequence.slot = None
-            self._set_back(sequence)
+            self._set_back(lane, sequence)
             self._crowded = True  # nobody enters until somebody has left
 
     def _write(self, lane: Lane, sequences: list[ActiveSequence]) -> None:
@@ -282,7 +302,11 @@ class Scheduler:
         except Cancelled:
             return
         except ContextFullError:
-            self._end(max(sequences, key=lambda s: s.fed), "context")
+            if len(self._active) == 1:
+                self._end(sequences[0], "context")
+            else:  # together they do not fit: the youngest goes on when another has left
+                self._set_back(lane, max(self._active, key=lambda s: s.serial))
+                self._crowded = True
             return
         except BaseException as error:  # noqa: BLE001
             if len(sequences) == 1:

@@ -245,7 +245,7 @@ class Job:
             finish=finish,
             steering=str(self._steering) if self._steering else "",
             carrier=s.carrier,
-            usage=Usage(s.n_prompt, s.n_cached, s.n_generated),
+            usage=Usage(s.n_prompt, s.n_cached or 0, s.n_generated),
             timing=Timing(
                 queue_s=started - s.submitted,
                 prompt_s=first - started,

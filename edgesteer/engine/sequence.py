@@ -116,7 +116,7 @@ class ActiveSequence:
     cancelled: bool = False
     finished: bool = False
     n_generated: int = 0
-    n_cached: int = 0
+    n_cached: int | None = None
     carrier: str = "none"
     generated: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -188,11 +188,12 @@ class ActiveSequence:
 
     def trace(self) -> Trace:
         """What this sequence leaves for the next turn."""
-        if self.slot is None or self.fed < len(self._old.tokens):
+        n = len(self.tokens) - 1 if self.n_generated else self.fed
+        if n < len(self._old.tokens):
             return self._old  # ended before it had read more than the turns before
-        self._close_segment(self.fed)
-        whole = Trace(tuple(self.slot.tokens), tuple(self.slot.stamps), tuple(self.segments))
-        return replace(whole.common(self.slot.tokens), gates=self.gates)
+        self._close_segment(n)
+        whole = Trace(tuple(self.tokens[:n]), tuple(self.wanted_stamps()[:n]), tuple(self.segments))
+        return replace(whole.common(self.tokens), gates=self.gates)
 
 
 @dataclass(eq=False)
