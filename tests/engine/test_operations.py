@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 
 from edgesteer import ControlVector, Model, SteeringError
 
-from .tools import activations, direction, steering, vector
+from .tools import (
+    activations,
+    direction,
+    in_callback,
+    logits_by,
+    plan_of,
+    steering,
+    vector,
+)
 
+OpenTiny = Callable[..., Model]
 Floats = NDArray[np.float32]
 N_PROMPT, N = 12, 20
 LAYER = 2
@@ -167,6 +176,21 @@ def test_decay_begins_after_the_delay(tiny_model: Model, tokens: list[int], plai
 def test_chunks_make_no_difference(tiny_model: Model, tokens: list[int], text: str) -> None:
     whole, parts = (steered(tiny_model, tokens, text, chunk) for chunk in (64, 3))
     np.testing.assert_allclose(parts, whole, atol=2e-4)
+
+
+@pytest.mark.parametrize("flash", [True, False])
+def test_prompts_of_several_thousand_tokens(open_tiny: OpenTiny, flash: bool) -> None:
+    """Many decode calls, the steering in each of them; with and without flash attention."""
+    model = open_tiny(n_ctx=4096, flash_attention=flash, kv_type="f16")
+    tokens = model.tokenize("the quick brown fox " * 180)
+    assert len(tokens) == 3601  # eight decode calls
+    plain = logits_by(model, tokens, plan_of(model, None), hooked=False)
+    for text in ("v=1", "v=1@3?if=g>-99@1"):
+        plan = plan_of(model, steering(text, g=vector(1)))
+        one = logits_by(model, tokens, plan, hooked=not plan.native)
+        other = logits_by(model, tokens, in_callback(plan), hooked=True, chunk=300)
+        np.testing.assert_allclose(one, other, atol=0.2)
+        assert np.abs(one - plain).max() > 0.5
 
 
 def test_last_layer_is_edited_only_where_logits_are_wanted(tiny_model: Model) -> None:
