@@ -9,6 +9,7 @@ compares them with what the loaded library says of itself before anything is tru
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -19,11 +20,18 @@ from edgesteer.errors import EngineError
 F32: Final = 0
 _TENSOR_BYTES: Final = 336
 _OBJECT_BYTES: Final = 32
-_NE: Final = 16
-_NB: Final = 48
 _BUFFER: Final = 8
 _DATA: Final = 248
 NAME_OFFSET: Final = 256
+#: The struct up to ``data`` as 64-bit words: type, buffer, ne[4], nb[4], ..., data.
+_Head: Any = ctypes.c_int64 * (_DATA // 8 + 1)
+
+
+@functools.lru_cache(maxsize=256)
+def _block(n: int) -> Any:
+    """The ctypes type of ``n`` floats."""
+    return ctypes.c_float * n
+
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -52,6 +60,7 @@ class Ggml:
         for function in (self._get, self._set):
             function.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_size_t] * 2
             function.restype = None
+        self._hosts: dict[int, bool] = {}
         self._is_host = lib.ggml_backend_buffer_is_host
         self._is_host.argtypes = [ctypes.c_void_p]
         self._is_host.restype = ctypes.c_bool
@@ -78,11 +87,11 @@ class Ggml:
             memory, valid only inside the callback; on a device it is a copy, to be put back
             with :meth:`write`.
         """
-        if ctypes.c_int32.from_address(address).value != F32:
+        head = _Head.from_address(address)
+        ne, nb = head[2:6], head[6:10]
+        width, n_rows = ne[0], ne[1]
+        if head[0] & 0xFFFFFFFF != F32:
             raise EngineError("the residual stream of this model is not float32 in the graph")
-        ne = (ctypes.c_int64 * 4).from_address(address + _NE)
-        nb = (ctypes.c_size_t * 4).from_address(address + _NB)
-        width, n_rows = int(ne[0]), int(ne[1])
         if ne[2] != 1 or ne[3] != 1 or nb[0] != 4 or nb[1] != 4 * width:
             raise EngineError(
                 "this architecture keeps its residual stream in a shape that can not be read",
@@ -90,14 +99,19 @@ class Ggml:
             )
         if n_rows == 0:
             return np.empty((0, width), np.float32), True
-        buffer = ctypes.c_void_p.from_address(address + _BUFFER).value
-        data = ctypes.c_void_p.from_address(address + _DATA).value
-        if data and (buffer is None or self._is_host(buffer)):
-            block = (ctypes.c_float * (n_rows * width)).from_address(data)
-            return np.ctypeslib.as_array(block).reshape(n_rows, width), True
+        data = head[_DATA // 8]
+        if data and self._on_host(head[_BUFFER // 8]):
+            floats: Any = _block(n_rows * width).from_address(data)
+            return np.frombuffer(floats, np.float32).reshape(n_rows, width), True
         copy = np.empty((n_rows, width), np.float32)
         self._get(address, copy.ctypes.data, 0, copy.nbytes)
         return copy, False
+
+    def _on_host(self, buffer: int) -> bool:
+        found = self._hosts.get(buffer)
+        if found is None:
+            found = self._hosts[buffer] = not buffer or bool(self._is_host(buffer))
+        return found
 
     def write(self, address: int, rows: FloatArray) -> None:
         """Put ``rows`` [n_rows, width] back into the device tensor at ``address``."""

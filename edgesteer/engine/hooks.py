@@ -53,6 +53,12 @@ class Hook:
         stop_after: int | None = None,
     ) -> None:
         """Say what to do from the next decode call on; :meth:`disarm` with no arguments."""
+        if (
+            edits
+            and edits is self._edits
+            and (captures, stop_after) == (self._captures, self._stop_after)
+        ):
+            return  # as before: the names need not be made again
         self._edits = edits or {}
         self._captures = captures
         self._stop_after = stop_after

@@ -69,7 +69,7 @@ class RowSteering:
         self._last_layer = n_layer - 1
         self._stack_key: tuple[tuple[int, bool], ...] = ()
         self._plans: list[Plan] = []  # keeps the ids in _stack_key from being reused
-        self._stack: dict[int, FloatArray] = {}
+        self._stack: dict[int, Edit] = {}
 
     def edits(self, parts: Sequence[Part]) -> dict[int, Edit]:
         """layer -> edit for a decode call whose rows are ``parts``, one after another."""
@@ -85,10 +85,9 @@ class RowSteering:
         key = tuple((id(p.plan), bool(p.positions[0] < p.n_prompt)) for p in parts)
         if key != self._stack_key:
             self._stack_key, self._plans = key, [p.plan for p in parts]
-            self._stack = _stack(
-                [p.plan.buffer(prompt=k[1]) for p, k in zip(parts, key, strict=True)]
-            )
-        return {layer: _add_rows(block) for layer, block in self._stack.items()}
+            buffers = [p.plan.buffer(prompt=k[1]) for p, k in zip(parts, key, strict=True)]
+            self._stack = {layer: _add_rows(block) for layer, block in _stack(buffers).items()}
+        return self._stack
 
     def _broadcast(self, part: Part) -> dict[int, Edit]:
         buffer = part.plan.buffer(prompt=bool(part.positions[0] < part.n_prompt))
