@@ -16,16 +16,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from edgesteer.engine.context import Context
 from edgesteer.engine.inbox import Inbox
 from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan
-from edgesteer.engine.sampler import Sampler
-from edgesteer.engine.sequence import ActiveSequence, Task, TokenLogprob, common_prefix
+from edgesteer.engine.sequence import ActiveSequence, Task, common_prefix
+from edgesteer.engine.writer import Writer
 from edgesteer.errors import Cancelled, ContextFullError, EngineError, ModelError
 
 log = logging.getLogger("edgesteer.engine")
@@ -51,7 +48,7 @@ class Scheduler:
     ) -> None:
         """``make_context(hooked)`` makes a context of ``n_slots`` when one is first needed."""
         self.weights, self._make_context = weights, make_context
-        self._inbox = Inbox(max_waiting)
+        self._writer, self._inbox = Writer(weights), Inbox(max_waiting)
         self._waiting: list[ActiveSequence] = []
         self._tasks: list[Task] = []
         self._active: list[ActiveSequence] = []
@@ -322,61 +319,12 @@ class Scheduler:
     def _choose(self, lane: Lane, sequence: ActiveSequence, row: int) -> None:
         """Choose a sequence's next token from the logits of ``row``."""
         try:
-            if sequence.sampler is None:
-                sequence.sampler = self._sampler(sequence)
-            token = lane.context.sample(sequence.sampler, row)
-            if sequence.request.constraints.logprobs is not None:
-                sequence.logprobs.append(self._logprob(sequence, token, lane.context.logits(row)))
-            finish = self._add(sequence, token, lane.context.n_ctx)
+            finish = self._writer.write(sequence, lane.context, row)
         except BaseException as error:  # noqa: BLE001
             self._end(sequence, "error", error)
             return
         if finish:
             self._end(sequence, finish)
-
-    def _add(self, sequence: ActiveSequence, token: int, n_ctx: int) -> str:
-        """Add a chosen token to the answer; returns why the answer ends with it, or ""."""
-        request = sequence.request
-        if not sequence.n_generated:
-            sequence.first_token = time.perf_counter()
-        if self.weights.is_end(token) and not request.ignore_eos:
-            return "stop"
-        text = sequence.text.feed(self.weights.piece(token))
-        sequence.n_generated += 1
-        sequence.generated.append(token)
-        sequence.tokens.append(token)
-        if text:
-            sequence.listener.on_text(text)
-        if sequence.text.stopped:
-            return "stop"
-        if sequence.n_generated >= request.max_tokens:
-            return "length"
-        return "context" if len(sequence.tokens) >= n_ctx else ""
-
-    def _logprob(
-        self, sequence: ActiveSequence, token: int, logits: npt.NDArray[np.float32]
-    ) -> TokenLogprob:
-        values = logits - logits.max()
-        values -= np.log(np.exp(values).sum())
-        n = sequence.request.constraints.logprobs or 0
-        likeliest = np.argsort(-values, kind="stable")[:n]
-        top = tuple((int(t), self._text(int(t)), float(values[t])) for t in likeliest)
-        return TokenLogprob(token, self._text(token), float(values[token]), top)
-
-    def _text(self, token: int) -> str:
-        return self.weights.piece(token, special=True).decode("utf-8", "replace")
-
-    def _sampler(self, sequence: ActiveSequence) -> Sampler:
-        request = sequence.request
-        bias = dict(request.constraints.bias)
-        if request.ignore_eos:
-            bias |= dict.fromkeys(self.weights.end_tokens(), float("-inf"))
-        grammar = request.constraints.grammar
-        sampler = Sampler(self.weights, request.sampling, request.seed, bias, grammar)
-        if request.sampling.repeat_penalty != 1.0:
-            look_back = request.sampling.repeat_last_n
-            sampler.accept(request.tokens[-look_back if look_back > 0 else 0 :])
-        return sampler
 
     def _end(
         self, sequence: ActiveSequence, finish: str, error: BaseException | None = None
