@@ -38,6 +38,7 @@ class Sampler:
             InputError: the grammar can not be read.
         """
         self.has_grammar = bool(grammar)
+        self._penalties: Any = None
         parts = self._parts(weights, sampling, seed)
         if grammar:
             rules = C.llama_sampler_init_grammar(weights.vocab, grammar.encode(), b"root")
@@ -56,15 +57,13 @@ class Sampler:
         for part in parts:
             C.llama_sampler_chain_add(self._chain, part)
 
-    @staticmethod
-    def _parts(weights: Weights, s: Sampling, seed: int) -> list[Any]:
+    def _parts(self, weights: Weights, s: Sampling, seed: int) -> list[Any]:
         parts = []
         if s.repeat_penalty != 1.0:
-            parts.append(
-                C.llama_sampler_init_penalties(
-                    weights.n_vocab, s.repeat_last_n, s.repeat_penalty, 0.0, 0.0
-                )
+            self._penalties = C.llama_sampler_init_penalties(
+                weights.n_vocab, s.repeat_last_n, s.repeat_penalty, 0.0, 0.0
             )
+            parts.append(self._penalties)
         if s.temperature <= 0:
             return [*parts, C.llama_sampler_init_greedy()]
         if s.top_k > 0:
@@ -103,9 +102,10 @@ class Sampler:
         return int(chosen.id)
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """Tell the chain of tokens that it did not choose (the prompt, for the penalties)."""
-        for token in tokens:
-            C.llama_sampler_accept(self._chain, token)
+        """Tell the penalties of tokens that were not chosen here (a grammar must not hear them)."""
+        if self._penalties is not None:
+            for token in tokens:
+                C.llama_sampler_accept(self._penalties, token)
 
     def close(self) -> None:
         """Free the chain."""
