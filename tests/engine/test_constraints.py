@@ -47,6 +47,15 @@ def test_two_grammars_in_one_batch_do_not_mix(tiny_model: Model) -> None:
     assert [job.result().text for job in jobs] == ["yes", "never"]
 
 
+def test_a_grammar_goes_with_a_repeat_penalty(tiny_model: Model) -> None:
+    """The penalty looks back on the prompt, of which the grammar must not hear."""
+    reply = tiny_model.ask(
+        "abc", grammar="root ::= [a-c]+", repeat_penalty=1.3, temperature=0, max_tokens=8
+    )
+    assert len(reply.text) == 8
+    assert set(reply.text) <= set("abc")
+
+
 @pytest.mark.model
 def test_a_json_schema_gives_json_that_fits(smollm2: Model) -> None:
     schema = {
