@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from edgesteer.errors import InputError
 __all__ = ["Constraints", "read_constraints"]
 
 MAX_LOGPROBS = 100
-_MAX_GRAMMAR = 1 << 20
+_MAX_GRAMMAR, _MAX_DEPTH = 1 << 20, 1000
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,23 @@ def read_constraints(
         grammar = _grammar_of(json_schema)
     if grammar and len(grammar) > _MAX_GRAMMAR:
         raise InputError("the grammar is longer than 1 MB", "Write a smaller one.")
+    if grammar and _depth(grammar) > _MAX_DEPTH:  # llama.cpp's reader would run out of stack
+        raise InputError(f"the grammar nests deeper than {_MAX_DEPTH} groups", "Name the groups.")
     if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
         raise InputError(f"logprobs must be 0 to {MAX_LOGPROBS}, not {logprobs}")
     bias = {
         _token(key, tokenize, n_vocab): _number(value) for key, value in (logit_bias or {}).items()
     }
     return Constraints(grammar or "", bias, logprobs)
+
+
+def _depth(grammar: str) -> int:
+    """How deep groups nest; brackets inside literals and character classes do not count."""
+    depth = deepest = 0
+    for bracket in re.findall(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|[()]', grammar):
+        depth += {"(": 1, ")": -1}.get(bracket, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _grammar_of(schema: str | Mapping[str, Any]) -> str:

@@ -56,6 +56,18 @@ def test_a_grammar_goes_with_a_repeat_penalty(tiny_model: Model) -> None:
     assert set(reply.text) <= set("abc")
 
 
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_grammar_that_nests_without_end_is_refused(tiny_model: Model, quoted: bool) -> None:
+    """llama.cpp reads groups by recursion; brackets in literals are no groups."""
+    n = 50_000
+    if quoted:
+        grammar = 'root ::= "a" | "' + "(" * n + '" | [(((]'
+        assert tiny_model.ask("x", grammar=grammar, max_tokens=1, temperature=0).text
+        return
+    with pytest.raises(InputError, match="nests"):
+        tiny_model.ask("x", grammar="root ::= " + "(" * n + '"a"' + ")" * n)
+
+
 @pytest.mark.model
 def test_a_json_schema_gives_json_that_fits(smollm2: Model) -> None:
     schema = {
