@@ -12,6 +12,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,17 +91,21 @@ def machine(device: str = "auto", gpu_layers: int | None = None) -> str:
 
 
 def format_of(path: Path) -> str:
-    """The format of most of a file's bytes, such as "q4_1"."""
-    from gguf import GGMLQuantizationType
+    """A file's format as its header names it, such as "q4_k_m"; else that of most of its bytes."""
+    from gguf import GGMLQuantizationType, LlamaFileType
 
+    header = read_header(path)
     counts: Counter[int] = Counter()
-    for info in read_header(path).tensors.values():
+    for info in header.tensors.values():
         counts[info.type] += info.nbytes or 0
-    kind = counts.most_common(1)[0][0]
-    try:
-        return str(GGMLQuantizationType(kind).name).lower()
-    except ValueError:
-        return f"type {kind}"
+    for kinds, number in (
+        (LlamaFileType, header.kv.get("general.file_type")),
+        (GGMLQuantizationType, counts.most_common(1)[0][0]),
+    ):
+        with suppress(ValueError):
+            name = str(kinds(number).name)
+            return name.removeprefix("MOSTLY_").removeprefix("ALL_").lower()
+    return "unknown"
 
 
 def remembered(library: Library, original: Path, key: str) -> Table | None:
@@ -231,10 +236,10 @@ class _Attempt:
             with self.open_model(path) as model:
                 distance = self.plain.distance(model)
                 row = _speeds(model, path, name, distance, self.n_tokens)
-        except EdgesteerError as error:
+        except BaseException as error:
             if trial is not None:
                 trial.unlink(missing_ok=True)
-            if strict:
+            if strict or not isinstance(error, EdgesteerError):
                 raise
             return Row(name, problem=error.message)
         if not strict and not distance <= BOUND:

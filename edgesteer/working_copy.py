@@ -165,7 +165,7 @@ class CopyShelf:
         """Delete everything that was made of a model; returns the copies that are gone."""
         sha = self._library.sha256(original)
         gone = [path for path in self.folder.glob(f"{sha}-*.gguf") if path.is_file()]
-        rest = [*self.folder.glob(f"{sha}-*.json"), *self.folder.glob(f".{sha}-*")]
+        rest = [*self.folder.glob(f"{sha}-*.json"), *self.folder.glob(f".*{sha}-*")]
         for path in [self._table(sha), *rest, *gone]:
             path.unlink(missing_ok=True)
         return gone

@@ -173,6 +173,19 @@ def test_a_copy_beyond_the_bound_is_refused_and_deleted(tuned: Tune, shelf: Copy
     assert list(shelf.folder.iterdir()) == []
 
 
+def test_an_interrupted_measurement_leaves_nothing(
+    tuned: Tune, shelf: CopyShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_self: object, _model: Model) -> float:
+        assert len(list(shelf.folder.glob(".*.trial"))) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune._Texts, "distance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tuned()
+    assert list(shelf.folder.iterdir()) == []
+
+
 def test_a_format_that_can_not_be_made_has_a_row_that_says_so(
     speeds: Speeds, tuned: Tune, library: Library, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def requantise(source: Path, target: Path, format_name: str, *, threads: int | N
         params.ftype = _FORMATS[format_name][0]
         params.allow_requantize = True
         params.nthread = threads or default_threads()
-        rc = C.llama_model_quantize(str(source).encode(), str(temp).encode(), ctypes.byref(params))
+        rc = C.llama_model_quantize(os.fsencode(source), os.fsencode(temp), ctypes.byref(params))
         if rc != 0:
             _check_space(target.parent, 1 << 20)  # the usual reason, and then a better message
             raise ModelError(

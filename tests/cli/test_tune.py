@@ -64,6 +64,14 @@ def test_show_where_and_removal(invoke: Invoke, library: Library, tiny: Path) ->
     assert invoke("models", "show", "tiny@q8_0").exit_code == 1
 
 
+def test_a_file_that_is_not_registered(invoke: Invoke, library: Library, tmp_path: Path) -> None:
+    path = write_model(tmp_path / "other one.gguf", seed=3)
+    told = invoke("models", "tune", str(path)).stderr
+    assert f"edgesteer chat -m '{path}@bf16'" in told
+    assert library.find_model(f"{path}@bf16").name == "other one@bf16"
+    assert f"{path}@bf16" in invoke("models", "show", str(path)).stdout
+
+
 def test_no_gain_is_said(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "_reading", lambda _model, _n: 100.0)
     result = invoke("models", "tune", "tiny")

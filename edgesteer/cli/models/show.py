@@ -46,7 +46,7 @@ def show(name: str | None, as_json: bool) -> None:
         return
     facts["size"] = _show.size(facts["size"])
     copies = facts.pop("working_copies")
-    facts |= {f"{entry.name}@{copy['format']}": _told(copy) for copy in copies}
+    facts |= {f"{name or DEFAULT_MODEL}@{copy['format']}": _told(copy) for copy in copies}
     facts["layers that can be steered"] = f"1-{identity.n_layer - 1}"
     width = max(map(len, facts)) + 2
     for label, value in facts.items():

@@ -5,6 +5,7 @@ Does not know what is measured (tune.py) nor where copies lie (working_copy.py).
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,7 +57,7 @@ def tune(name: str | None, **options: Any) -> None:
         _show.print_json(facts)
         return
     _print(table)
-    _advise(library, entry, table)
+    _advise(library, entry, table, name or DEFAULT_MODEL)
 
 
 def _table(library: Library, entry: ModelEntry, options: dict[str, Any]) -> Table:
@@ -87,7 +88,7 @@ def _print(table: Table) -> None:
     _show.table(["FORMAT", "SIZE", "READ t/s", "WRITE t/s", "KL", ""], rows)
 
 
-def _advise(library: Library, entry: ModelEntry, table: Table) -> None:
+def _advise(library: Library, entry: ModelEntry, table: Table, called: str) -> None:
     """What the copy is good for, or that none is."""
     from edgesteer.cli import _show
     from edgesteer.working_copy import CopyShelf
@@ -96,10 +97,9 @@ def _advise(library: Library, entry: ModelEntry, table: Table) -> None:
     if copy is None:
         _show.note("no close copy is faster: the file itself is used")
         return
-    name = f"{entry.name}@{copy.format}"
     _show.note(f"{table.gain:.1f} times as fast at reading; extract uses {copy.path}")
-    _show.note(f"for chat too: edgesteer chat -m {name}")
-    _show.note(f"to be rid of it: edgesteer models tune {entry.name} --rm")
+    _show.note(f"for chat too: edgesteer chat -m {quote(f'{called}@{copy.format}')}")
+    _show.note(f"to be rid of it: edgesteer models tune {quote(called)} --rm")
 
 
 def _remove(library: Library, entry: ModelEntry) -> None:
