@@ -1,7 +1,7 @@
 """`make bench`: run the measurements, print a table, write bench/out/bench.json.
 
 python -m bench                 everything
-python -m bench single process  some parts: single, batch, process
+python -m bench single process  some parts: single, batch, process, copies
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, process, single
+from bench import batches, copies, process, single
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "batch", "process")
+PARTS = ("single", "batch", "process", "copies")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -40,8 +40,10 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
             with Model.open("smollm2", n_ctx=8192, n_seq=n) as model:
                 figures = batches.different_steering(model, n, max(rounds // 2, 2))
                 results[f"batch_{n}"] = _told(f"{n} streams, steered differently", figures)
-        with Model.open("smollm2", n_ctx=16384, n_seq=16) as model:
+        with Model.open("smollm2", n_ctx=8192, n_seq=16) as model:
             results["sharing"] = _told("one prompt, 16 strengths", batches.prompt_sharing(model))
+    if "copies" in parts:
+        results["copies"] = _told("the model in other formats", copies.formats())
     return results
 
 
