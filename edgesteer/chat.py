@@ -178,10 +178,16 @@ class Chat:
         Raises:
             InputError: nothing has been asked yet, or the answer is still being written.
         """
-        question = self.undo()
+        self._must_be_idle()
+        before = (list(self._messages), self._trace, list(self._before))
+        question = self._take_back()
         if question is None:
             raise InputError("there is no question to answer again", "Ask something first.")
-        return self.stream(question, **options)
+        try:
+            return self.stream(question, **options)
+        except BaseException:  # it could not even be asked: the last answer stays
+            self._messages[:], self._trace, self._before[:] = before
+            raise
 
     def undo(self) -> str | None:
         """Take back the last question and its answer; returns the question.
@@ -227,7 +233,7 @@ class Chat:
         """
         self._must_be_idle()
         messages = [*self._messages, {"role": "user", "content": text}]
-        merged = {**self.options, "seed": 0, **options}
+        merged = {"seed": 0, **self.options, **options}
         steers = (None, self._steering)
         jobs = self.model.start_many([messages] * 2, steers, system=self.system, **merged)
         return Stream(jobs[0]), Stream(jobs[1])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Capture", "Job", "Model", "Reply", "Stream", "Timing", "Usage"]
 
 
+DEFAULT_CONTEXT = 4096
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n")
 
 
@@ -48,7 +50,7 @@ class Model(Reader):
         device: str = "auto",
         gpu_layers: int | None = None,
         threads: int | None = None,
-        n_ctx: int = 4096,
+        n_ctx: int = DEFAULT_CONTEXT,
         n_seq: int = 4,
         queue: int = 1024,
         flash_attention: bool | None = None,
@@ -66,7 +68,15 @@ class Model(Reader):
         weights = Weights(path, offload)
         self.name, self.path, self.device = name or path.stem, path, offload.text
         self.threads = threads
-        n_ctx = min(n_ctx, weights.n_ctx_train or n_ctx)
+        if weights.n_ctx_train and n_ctx > weights.n_ctx_train:
+            if n_ctx != DEFAULT_CONTEXT:  # asked for, not just left as it is
+                warnings.warn(
+                    f"the context is {weights.n_ctx_train} tokens, not {n_ctx}: this model was not "
+                    "trained on more",
+                    EdgesteerWarning,
+                    stacklevel=2,
+                )
+            n_ctx = weights.n_ctx_train
         self._flash_attention, self._kv_type = flash_attention, kv_type
         super().__init__(weights, identity, self.library, n_ctx, n_seq, queue)
         self._close_lock = threading.Lock()
@@ -275,8 +285,8 @@ class Model(Reader):
         tokens = self._prompt_tokens(prompt, system, raw)
         notes: list[EdgesteerWarning] = []
         steering, plan = self._plan(steer, notes.append)
-        warnings = tuple(map(str, notes))
-        job = Job(self._scheduler, steering, self._plan, warnings, on_piece, on_done, dispatch)
+        told = tuple(map(str, notes))
+        job = Job(self._scheduler, steering, self._plan, told, on_piece, on_done, dispatch)
         request = Request(
             tokens=tuple(tokens),
             plan=plan,

@@ -9,6 +9,8 @@ Does not know what the commands do, nor judges the docstrings that it quotes.
 from __future__ import annotations
 
 import ast
+import functools
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -101,9 +103,26 @@ def comment_of(path: Path) -> str:
     return first.removesuffix(".")
 
 
+@functools.cache
+def tracked() -> frozenset[Path]:
+    """The files that git knows; empty where there is no git, and then all files count."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return frozenset()
+    return frozenset(ROOT / line for line in listed.stdout.splitlines())
+
+
 def tree(folder: Path, depth: int = 0) -> Iterator[tuple[str, str]]:
     """(indented name, comment) of every shown file below a folder, folders last."""
-    inside = sorted(path for path in folder.iterdir() if path.name not in LEFT_OUT)
+    known = tracked()
+    inside = sorted(
+        path
+        for path in folder.iterdir()
+        if path.name not in LEFT_OUT and (not known or path in known or path.is_dir())
+    )
     for path in inside:
         # An empty __init__.py with one docstring repeats its folder's comment.
         if path.is_file() and path.suffix in SHOWN and path.name != "__init__.py":

@@ -267,3 +267,19 @@ def test_a_chat_becomes_a_recipe(model: Model) -> None:
     assert str(Recipe.parse(recipe.dumps()).steering) == str(recipe.steering)
     assert (recipe.system, str(recipe.steering)) == ("Be kind.", "v=0.5")
     assert recipe.sampling == {"temperature": 0.3, "max_tokens": 7}
+
+
+def test_a_question_that_can_not_be_asked_again_keeps_its_answer(tiny_model: Model) -> None:
+    chat = tiny_model.chat(temperature=0.0, max_tokens=4)
+    chat.ask("hello")
+    before = list(chat.messages)
+    with pytest.raises(InputError):
+        chat.again(seed=2**33)
+    assert list(chat.messages) == before
+    assert "".join(chat.again()) == before[-1]["content"]
+
+
+def test_comparing_uses_the_seed_of_the_chat(tiny_model: Model) -> None:
+    chat = tiny_model.chat(seed=7, max_tokens=3)
+    streams = chat.compare("hello")
+    assert ["".join(s) and s.reply.seed for s in streams] == [7, 7]

@@ -27,7 +27,7 @@ from edgesteer import (
 from edgesteer.engine import arch
 from edgesteer.engine.context import Context
 from edgesteer.engine.ggml import Ggml
-from edgesteer.errors import EngineError
+from edgesteer.errors import EdgesteerWarning, EngineError
 from edgesteer.vector import Calibration
 
 from ..tiny import write_model
@@ -205,3 +205,9 @@ def test_half_characters_and_nul_are_tokenised(tiny_model: Model) -> None:
         tokens = tiny_model.tokenize(text)
         assert tokens[0] == 1
         assert isinstance(tiny_model.detokenize(tokens), str)
+
+
+def test_a_context_longer_than_the_model_knows_is_said(open_tiny: OpenTiny) -> None:
+    with pytest.warns(EdgesteerWarning, match="not 50000"):
+        model = open_tiny(n_ctx=50_000)
+    assert model.n_ctx == 4096
