@@ -6,6 +6,7 @@ Knows nothing of how answers are computed; the scheduler calls it from the engin
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
@@ -19,6 +20,7 @@ from edgesteer.engine.sequence import ActiveSequence, TokenLogprob, Trace
 from edgesteer.errors import EngineError
 from edgesteer.steering import Steering, Term
 
+log = logging.getLogger("edgesteer.engine")
 Dispatch = Callable[[Callable[[], None]], Any]
 
 
@@ -126,7 +128,6 @@ class Job:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._reply: Reply | None = None
-        self._listeners: list[Callable[[Job], None]] = []
         self.sequence: ActiveSequence | None = None
         self.steer: MutableMapping[str, float] = LiveStrengths(
             lambda: self._steering, self.set_steering
@@ -227,15 +228,20 @@ class Job:
         def guarded() -> None:
             try:
                 call()
-            except Exception as error:
-                if not self.done:
-                    self._error = error
-                    self.cancel()
-                else:
-                    raise
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
 
-        with contextlib.suppress(Exception):
+        try:
             self._dispatch(guarded)
+        except Exception as error:  # noqa: BLE001, such as an event loop that has ended
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self.done:
+            log.error("a callback at the end of an answer failed", exc_info=error)
+        else:
+            self._error = error
+            self.cancel()
 
     def _make_reply(self, s: ActiveSequence, finish: str) -> Reply:
         first = s.first_token or s.ended
