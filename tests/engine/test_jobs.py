@@ -222,6 +222,28 @@ def test_a_raising_callback_ends_its_own_job(tiny_model: Model) -> None:
     assert other.result().text == greedy_text(tiny_model, PROMPT, 20)
 
 
+def test_a_callback_that_fails_at_the_end_is_logged(
+    tiny_model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = start(tiny_model, on_done=lambda _: 1 / 0)
+    assert job.result().finish == "length"
+    assert start(tiny_model).result().finish == "length"  # the callback has run by now
+    assert [r for r in caplog.records if "at the end of an answer" in r.message]
+
+
+def test_a_dispatch_that_fails_ends_its_own_job(tiny_model: Model) -> None:
+    """Such as an event loop that is gone: nobody listens any more."""
+
+    def gone(_call: object) -> None:
+        raise RuntimeError("the loop is closed")
+
+    job = start(tiny_model, n=900, on_done=print, dispatch=gone)
+    assert job.result().finish == "length"
+    heard = tiny_model.start(PROMPT, max_tokens=900, on_piece=print, dispatch=gone)
+    with pytest.raises(RuntimeError, match="loop"):
+        heard.result(30)
+
+
 def test_callbacks_come_in_order_and_can_be_sent_elsewhere(tiny_model: Model) -> None:
     calls: list[Callable[[], None]] = []
     heard: list[str] = []
