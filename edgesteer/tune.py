@@ -190,7 +190,7 @@ def _check(library: Library, entry: ModelEntry, use: str, large: bool) -> None:
     if size > LIMIT and not large:
         raise InputError(
             f"{entry.name} has {size / 1e9:.1f} GB: its copies would fill much of a disk",
-            "--large makes them all the same",
+            f"edgesteer models tune {entry.name} --large makes them all the same",
         )
 
 

@@ -144,9 +144,11 @@ def _readers(
             f"{model_name} is a folder: it can be read by torch, but neither run nor calibrated",
             "give the GGUF file with -m, or --capture torch --no-calibrate",
         )
+    if by_torch and options["tune"]:
+        raise InputError("torch reads no working copy", "leave out --tune or --capture torch")
     model, copy = None, None
     if calibrate or not by_torch:
-        copy = reading_copy(model_name, options, library)
+        copy = None if by_torch else reading_copy(model_name, options, library)
         copied = copy is not None and copy.path != library.find_model(model_name).path
         opened = f"{model_name}@{copy.format}" if copy is not None and copied else model_name
         model = stack.enter_context(_open.open_model(opened, options, library))
@@ -157,7 +159,7 @@ def _readers(
     from convert.capture.torch import TorchCapture
 
     path = model_name if folder else library.find_model(model_name).path
-    return TorchCapture.open(path, device=options["device"]), model, copy
+    return TorchCapture.open(path, device=options["device"]), model, None
 
 
 def _calibration(
@@ -178,7 +180,7 @@ def _report(
     from edgesteer.cli.vectors._keep import keep, report
 
     out = options["out"]
-    path = keep(vector, library, name=name, out=out, model_name=model_name, replace=True)
+    path = keep(vector, library, name=name, out=out, replace=True)
     quality = vector.meta["quality"]
     for warning in quality["warnings"]:
         click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)

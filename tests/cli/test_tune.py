@@ -123,6 +123,9 @@ def test_extract_makes_the_copy_when_asked(invoke: Invoke, pairs: Path, library:
     result = invoke("extract", str(pairs), "-m", "tiny", "--tune", "--original")
     assert result.exit_code == 1
     assert "contradict" in result.stderr
+    result = invoke("extract", str(pairs), "-m", "tiny", "--tune", "--capture", "torch")
+    assert result.exit_code == 1
+    assert "torch reads no working copy" in result.stderr
 
 
 def test_extract_says_when_a_copy_can_not_be_used(
