@@ -3,7 +3,7 @@
 Does not know what a vector does or how a model runs. Layout of the home folder (EDGESTEER_HOME
 overrides it):
 
-    vectors/NAME.gguf            a vector; MODEL/NAME.gguf when another model's has taken the name
+    vectors/NAME.gguf            a vector; FOLDER/NAME.gguf when another has the name
     models/NAME.gguf             models put there by hand
     models.json                  models registered where they lie
     recipes/NAME.toml            recipes

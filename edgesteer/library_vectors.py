@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,10 +68,9 @@ class VectorShelf:
         path = Path(name_or_path).expanduser()
         if looks_like_path(name_or_path, ".gguf") and path.is_file():
             return path
-        found = [p for p in self._vector_files() if name_or_path in (p.stem, self._vector_name(p))]
+        found = self._vectors_called(name_or_path)
         if not found:
             raise self._no_vector(name_or_path)
-        found.sort(key=lambda p: (p.parent != self.vectors_folder, p))
         return found[0] if for_model is None else _fitting(name_or_path, found, for_model)
 
     def load_vector(
@@ -81,21 +81,16 @@ class VectorShelf:
 
         return ControlVector.load(self.find_vector(name_or_path, for_model))
 
-    def save_vector(
-        self, vector: ControlVector, name: str, *, model_name: str = "", replace: bool = False
-    ) -> Path:
+    def save_vector(self, vector: ControlVector, name: str, *, replace: bool = False) -> Path:
         """Keep a vector under `name`; returns its file.
 
-        A vector of the same name that belongs to another model stays: this one then goes into the
-        folder of its model. One for the same model is only overwritten when `replace` is true
-        (else InputError).
+        A vector of the same name that belongs to another model stays: this one then goes into a
+        folder named after its model. One for the same model is only overwritten when `replace` is
+        true (else InputError).
         """
         check_file_name(name, "vector")
-        path = self.vectors_folder / f"{name}.gguf"
-        if path.exists() and not _same_model(path, vector):
-            owner = vector.model
-            folder = model_name or (owner.name or owner.architecture if owner else "unknown")
-            path = self.vectors_folder / slug(folder) / f"{name}.gguf"
+        kept = (path for path in self._vectors_called(name) if _same_model(path, vector))
+        path = next(kept, None) or self._free_place(name, vector.model)
         if path.exists() and not replace:
             raise InputError(
                 f"the library has a vector {name!r} already ({path})",
@@ -107,26 +102,42 @@ class VectorShelf:
 
     def rm_vector(self, name: str) -> Path:
         """Delete a vector of the library (never a file outside it); returns the path it had."""
-        path = self.find_vector(name)
-        if not path.is_relative_to(self.vectors_folder):
+        path, root = self.find_vector(name), self.vectors_folder.resolve()
+        place = _place(path)
+        listed = place in {_place(file) for file in self._vector_files()}
+        if not (listed and place.is_relative_to(root)):
             raise InputError(
                 f"{path} is not in the library, so it is not removed",
                 "delete the file yourself; 'edgesteer vectors list' shows what the library has",
             )
-        path.unlink()
-        if path.parent != self.vectors_folder and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+        place.unlink()
+        if place.parent != root and not any(place.parent.iterdir()):
+            place.parent.rmdir()
         return path
+
+    def _vectors_called(self, name: str) -> list[Path]:
+        """The files of that name, in the order in which they are looked for."""
+        found = [p for p in self._vector_files() if name in (p.stem, self._vector_name(p))]
+        return sorted(found, key=lambda p: (p.parent != self.vectors_folder, p))
+
+    def _free_place(self, name: str, owner: ModelIdentity | None) -> Path:
+        """Where a vector goes whose model has none of that name yet."""
+        folder = slug((owner.name or owner.architecture)[:60]) if owner else "unknown"
+        if owner and owner.weights_id:
+            folder += f"-{owner.weights_id[:8]}"
+        folders = chain(("", folder), (f"{folder}-{number}" for number in count(2)))
+        places = (self.vectors_folder / part / f"{name}.gguf" for part in folders)
+        return next(place for place in places if not place.exists())
 
     def _vector_files(self) -> list[Path]:
         folder = self.vectors_folder
-        return sorted([*folder.glob("*.gguf"), *folder.glob("*/*.gguf")])
+        found = (*folder.glob("*.gguf"), *folder.glob("*/*.gguf"))
+        return sorted(path for path in found if path.is_file())
 
     def _vector_name(self, path: Path) -> str:
         """'calm', or 'qwen/calm' when the plain name belongs to another model's vector."""
         inside = path.relative_to(self.vectors_folder).with_suffix("")
-        alone = not (self.vectors_folder / path.name).exists()
-        twins = list(self.vectors_folder.glob(f"*/{path.name}")) if alone else ()
+        twins = [file for file in self._vector_files() if file.name == path.name]
         return inside.name if len(twins) == 1 else inside.as_posix()
 
     def _no_vector(self, name: str) -> NotFoundError:
@@ -151,6 +162,11 @@ def builtin_traits() -> dict[str, Path]:
     """The contrast pairs that ship with the package: trait name -> file."""
     folder = Path(str(resources.files("edgesteer"))) / "traits"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _place(path: Path) -> Path:
+    """The file itself, without `..` or links in its folder; a link as a file stays a link."""
+    return path.parent.resolve() / path.name
 
 
 def _fitting(name: str, paths: Sequence[Path], model: ModelIdentity) -> Path:

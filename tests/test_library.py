@@ -107,15 +107,13 @@ def test_vectors_of_several_models_under_one_name(library: Library) -> None:
     theirs = CALM.with_(model=QWEN)
     second = library.save_vector(theirs, "calm")
     assert second == library.vectors_folder / "Qwen-2.5" / "calm.gguf"
-    named = library.save_vector(
-        CALM.with_(model=ModelIdentity("phi", 4, 2)), "calm", model_name="p"
-    )
-    assert named.parent.name == "p"
+    named = library.save_vector(CALM.with_(model=ModelIdentity("phi", 4, 2)), "calm")
+    assert named.parent.name == "phi"
     assert library.find_vector("calm") == first
     assert library.find_vector("calm", LLAMA) == first
     assert library.find_vector("calm", QWEN) == second
     assert library.find_vector("Qwen-2.5/calm") == second
-    assert [entry.name for entry in library.vectors()] == ["Qwen-2.5/calm", "calm", "p/calm"]
+    assert [entry.name for entry in library.vectors()] == ["Qwen-2.5/calm", "calm", "phi/calm"]
     library.rm_vector("calm")
     assert library.find_vector("calm", QWEN) == second
     library.rm_vector("Qwen-2.5/calm")

@@ -21,7 +21,6 @@ def keep(
     *,
     name: str | None,
     out: str | None,
-    model_name: str = "",
     replace: bool = False,
 ) -> Path:
     """Save to `out` when it is given, else under `name` in the library; returns the file."""
@@ -29,7 +28,7 @@ def keep(
         path = Path(out)
         vector.renamed(name or vector.name or path.stem).save(path)
         return path
-    return library.save_vector(vector, name or vector.name, model_name=model_name, replace=replace)
+    return library.save_vector(vector, name or vector.name, replace=replace)
 
 
 def report(path: Path, vector: ControlVector, as_json: bool) -> None:

@@ -64,14 +64,7 @@ def import_vector(file: str, **options: Any) -> None:
     name = options["name"] or Path(file).stem
     meta = {**old.meta, "imported_from": Path(file).name, "layer_offset": offset}
     new = old.with_(directions=kept, model=identity, name=name, recommended=None, meta=meta)
-    path = keep(
-        new,
-        library,
-        name=name,
-        out=options["out"],
-        model_name=model_name,
-        replace=options["force"],
-    )
+    path = keep(new, library, name=name, out=options["out"], replace=options["force"])
     report(path, new, options["as_json"])
 
 

@@ -1,0 +1,68 @@
+"""Where the library keeps vectors of one name, and which files it removes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesteer import ControlVector, InputError, Library, ModelIdentity
+
+LLAMA = ModelIdentity("llama", 4, 2, "Little Llama")
+QWEN = ModelIdentity("qwen2", 4, 2, "Qwen 2.5")
+CALM = ControlVector({1: [1.0, 0.0]}, LLAMA, name="calm")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """An empty library."""
+    return Library(tmp_path / "home")
+
+
+def test_vectors_of_models_with_one_file_name_do_not_replace_each_other(library: Library) -> None:
+    made = [
+        CALM.with_(model=ModelIdentity("llama", 4, 2, "Twin", digit * 64)).scaled(scale)
+        for digit, scale in (("a", 1.0), ("b", 2.0), ("c", 3.0))
+    ]
+    paths = [library.save_vector(vector, "calm", replace=True) for vector in made]
+    assert [path.parent.name for path in paths] == ["vectors", "Twin-bbbbbbbb", "Twin-cccccccc"]
+    assert [library.load_vector("calm", v.model).digest for v in made] == [v.digest for v in made]
+    unnamed = [CALM.with_(model=ModelIdentity("llama", n, 2, "Big")) for n in (5, 6)]
+    places = [library.save_vector(vector, "calm", replace=True) for vector in unnamed]
+    assert [path.parent.name for path in places] == ["Big", "Big-2"]
+
+
+def test_a_vector_is_saved_again_where_it_is_found(library: Library) -> None:
+    library.save_vector(CALM, "calm")
+    theirs = CALM.with_(model=QWEN)
+    old = library.vectors_folder / "some-folder" / "calm.gguf"
+    old.parent.mkdir()
+    theirs.save(old)
+    assert library.save_vector(theirs.scaled(2.0), "calm", replace=True) == old
+    library.rm_vector("calm")
+    assert library.save_vector(theirs.scaled(3.0), "calm", replace=True) == old
+    assert library.load_vector("calm", QWEN).directions[1].tolist() == [3.0, 0.0]
+    with pytest.raises(InputError):
+        library.save_vector(theirs, "calm")
+
+
+def test_a_folder_is_no_vector(library: Library) -> None:
+    (library.vectors_folder / "0b.gguf").mkdir(parents=True)
+    assert library.vector_names() == []
+    assert library.vectors() == []
+    path = library.save_vector(CALM, "0b")
+    assert library.find_vector("0b") == path
+
+
+@pytest.mark.parametrize("way", ["folder/../../mine.gguf", "../mine.gguf", "linked/mine.gguf"])
+def test_only_files_of_the_library_are_removed(way: str, library: Library) -> None:
+    (library.vectors_folder / "folder").mkdir(parents=True)
+    mine = library.home / "mine.gguf"
+    CALM.save(mine)
+    (library.vectors_folder / "linked").symlink_to(library.home)
+    with pytest.raises(InputError):
+        library.rm_vector(str(library.vectors_folder / way))
+    assert mine.exists()
+    inside = library.save_vector(CALM, "calm")
+    library.rm_vector(str(library.vectors_folder / "folder" / ".." / "calm.gguf"))
+    assert not inside.exists()
