@@ -14,6 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, Recipe, Steering
 from edgesteer.cli.chat.commands import COMMANDS
+from edgesteer.cli.chat.dial import Dial
 from edgesteer.cli.chat.session import ChatSession
 from edgesteer.cli.chat.terminal import candidates, converse
 from edgesteer.cli.chat.wrap import WordWrap
@@ -135,7 +136,10 @@ def test_save_on_leaving(opened: Opened, vectors: Library, invoke: Invoke) -> No
     ("line", "steering"),
     [
         ("/steer calm +0.2", "calm=1.2"),
-        ("/steer calm -0.25", "calm=0.75"),
+        (
+            "/steer calm -0.25",
+            "calm=0.75   (a step of -0.25 from 1; /steer calm=-0.25 sets it)",
+        ),
         ("/steer calm 0.4", "calm=0.4"),
         ("/steer calm=2@1-2", "calm=2@1-2"),
         ("/steer formal", "calm=1 formal=1"),
@@ -286,3 +290,44 @@ def test_a_vector_of_another_model_is_refused(
     vectors.save_vector(ControlVector({1: [1.0] * 16}, name="wide"), "wide")
     (told,) = say("/steer wide=1")
     assert told.startswith("Error: ")
+
+
+def test_arrow_keys_turn_the_steering_of_a_running_answer(
+    session: ChatSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+    import pty
+    import time
+
+    master, slave = pty.openpty()
+    dials: list[Dial] = []
+
+    def live(turn: Callable[[int], None]) -> Dial:
+        dials.append(Dial(turn, fd=slave))
+        return dials[-1]
+
+    session.live = live
+    turned: list[str] = []
+    real = session.turn
+    monkeypatch.setattr(session, "turn", lambda steps: turned.append(real(steps)) or turned[-1])
+
+    def slow(stream: object, piece: Callable[[str], None]) -> bool:
+        os.write(master, b"\x1b[A\x1b[Anext\x1b[B")
+        deadline = time.monotonic() + 10
+        while not (turned and dials[0].typed) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        piece("word")
+        return True
+
+    monkeypatch.setattr("edgesteer.cli.chat.session.follow", slow)
+    session.handle("Will it rain?")
+    os.close(master)
+    os.close(slave)
+    assert session.chat.steer["calm"] == pytest.approx(1.1)
+    assert turned == [" ⟨calm 1.1⟩ "]
+    assert dials[0].typed == "next"
+
+
+def test_the_dial_does_nothing_without_a_terminal() -> None:
+    with Dial(lambda _steps: None, fd=None) as dial:
+        assert dial.typed == ""

@@ -53,8 +53,13 @@ def _steer(session: ChatSession, text: str) -> None:
         if number == "off":
             session.steer(chat.steering.without(name))
         elif name in chat.steering.labels:
-            relative = number[0] in "+-"
-            chat.steer[name] = round((chat.steer[name] if relative else 0) + float(number), 6)
+            before, relative = chat.steer[name], number[0] in "+-"
+            chat.steer[name] = round((before if relative else 0) + float(number), 6)
+            session.turned = name
+            if number[0] == "-":
+                step = f"a step of {number} from {before:g}; /steer {name}={number} sets it"
+                session.writer.note(f"steering {session.steering_text()}   ({step})")
+                return
         else:
             session.steer(merged(chat.steering, Steering.parse(f"{quote_name(name)}={number}")))
     elif text:

@@ -5,10 +5,13 @@ Does not know the terminal: lines come in as text, words go out through a writer
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from edgesteer.cli._stream import follow
 from edgesteer.cli.chat.commands import COMMANDS
+from edgesteer.cli.chat.dial import STEP
 from edgesteer.errors import EdgesteerError, InputError
 from edgesteer.names import did_you_mean
 
@@ -38,6 +41,11 @@ class ChatSession:
         self.writer = writer
         self.name = name
         self.last: Reply | None = None
+        self.turned = ""  # the vector that was turned last: the arrow keys turn it further
+        #: what is entered while an answer is written, given what a step of the arrow keys does
+        self.live: Callable[[Callable[[int], None]], AbstractContextManager[object]] = (
+            lambda _turn: nullcontext()
+        )
 
     def handle(self, line: str) -> bool:
         """Do what a line says; False when it ends the chat."""
@@ -62,11 +70,32 @@ class ChatSession:
 
     def answer(self, stream: Stream) -> None:
         """Write an answer as it comes."""
-        finished = follow(stream, self.writer.piece)
+        marks: list[str] = []
+
+        def piece(text: str) -> None:
+            while marks:
+                self.writer.piece(marks.pop(0))
+            self.writer.piece(text)
+
+        with self.live(lambda steps: marks.append(self.turn(steps))):
+            finished = follow(stream, piece)
         self.last = stream.reply
         self.writer.end(stream.reply)
         if not finished:
             self.writer.note("stopped; what was said stays")
+
+    def turn(self, steps: int) -> str:
+        """Turn the vector turned last, or the first; returns a mark to show in the answer."""
+        labels = self.chat.steering.labels
+        if not labels or not self.chat.enabled:
+            return ""
+        name = self.turned if self.turned in labels else labels[0]
+        strength = round(self.chat.steer[name] + steps * STEP, 6)
+        try:
+            self.chat.steer[name] = strength
+        except EdgesteerError as error:
+            return f" ⟨{error.message}⟩ "
+        return f" ⟨{name} {strength:g}⟩ "
 
     def steer(self, steering: Steering) -> None:
         """Steer so from the next token on. Raises, and changes nothing, when it does not fit."""

@@ -5,12 +5,13 @@ Does not know what a line does (session.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from edgesteer.cli.chat.commands import COMMANDS
+from edgesteer.cli.chat.dial import Dial
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent, Completion
@@ -49,14 +50,25 @@ def converse(
         input=source,
         output=output,
     )
+    dial = Dial(lambda _steps: None)
+
+    def live(turn: Callable[[int], None]) -> Dial:
+        nonlocal dial
+        dial = Dial(turn)
+        return dial
+
+    if source is None:
+        session.live = live
     click.secho(
-        "Ctrl-C stops an answer, Ctrl-D leaves, Alt-Enter makes a new line, /help lists commands",
+        "Up and Down turn the steering while an answer is written, Ctrl-C stops it;\n"
+        "Alt-Enter makes a new line, Ctrl-D leaves, /help lists commands",
         err=True,
         dim=True,
     )
     while True:
         try:
-            text = line.prompt("> ")
+            ahead, dial.typed = dial.typed, ""
+            text = line.prompt("> ", default=ahead)
         except KeyboardInterrupt:
             continue
         except EOFError:
