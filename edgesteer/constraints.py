@@ -17,7 +17,14 @@ from edgesteer.errors import InputError
 __all__ = ["Constraints", "read_constraints"]
 
 MAX_LOGPROBS = 100
-_MAX_GRAMMAR, _MAX_DEPTH = 1 << 20, 1000
+_MAX_GRAMMAR, _MAX_DEPTH, _MAX_SCHEMA_DEPTH = 1 << 20, 100, 50
+_MAX_MADE_DEPTH = 1000  # the converter of schemas writes maxLength as groups within groups
+_MAX_REPEATS, _MAX_PARTS, _MAX_WRITTEN_OUT = 1000, 10_000, 1 << 20
+_GRAMMAR_PART = re.compile(
+    r"""(?P<text>"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\])|\#[^\r\n]*|(?P<group>[()])
+    |(?P<many>[*+?]|\{\s*[0-9]*\s*,?\s*[0-9]*\s*\})|(?P<rule>::=)|[\w-]+""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,9 @@ def read_constraints(
         raise InputError("a grammar and a JSON schema exclude each other", "Give one of them.")
     if json_schema is not None:
         grammar = _grammar_of(json_schema)
-    if grammar and len(grammar) > _MAX_GRAMMAR:
-        raise InputError("the grammar is longer than 1 MB", "Write a smaller one.")
-    if grammar and _depth(grammar) > _MAX_DEPTH:  # llama.cpp's reader would run out of stack
-        raise InputError(f"the grammar nests deeper than {_MAX_DEPTH} groups", "Name the groups.")
+        _check_grammar(grammar, _MAX_MADE_DEPTH, "Lower maxLength and maxItems.")
+    elif grammar:
+        _check_grammar(grammar, _MAX_DEPTH, "Name the groups.")
     if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
         raise InputError(f"logprobs must be 0 to {MAX_LOGPROBS}, not {logprobs}")
     bias = {
@@ -74,26 +80,59 @@ def read_constraints(
     return Constraints(grammar or "", bias, logprobs)
 
 
-def _depth(grammar: str) -> int:
-    """How deep groups nest; brackets inside literals and character classes do not count."""
-    depth = deepest = 0
-    for bracket in re.findall(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|[()]', grammar):
-        depth += {"(": 1, ")": -1}.get(bracket, 0)
-        deepest = max(deepest, depth)
-    return deepest
+def _check_grammar(grammar: str, most: int, cure: str) -> None:
+    """Refuses what llama.cpp's reader cuts short or has neither the stack nor the memory for."""
+    if len(grammar) > _MAX_GRAMMAR:
+        raise InputError("the grammar is longer than 1 MB", "Write a smaller one.")
+    if "\0" in grammar:
+        raise InputError("the grammar holds a NUL character", "Write \\x00 in a literal for it.")
+    depth = parts = written_out = 0
+    size = 1  # of what a repetition repeats, which is written out as often as it says
+    for part in _GRAMMAR_PART.finditer(grammar):
+        depth += {"(": 1, ")": -1}.get(part[0], 0)
+        parts += part.lastgroup in ("group", "many", "rule")
+        if part[0].startswith("{"):
+            times = max((int(n[:9]) for n in re.findall("[0-9]+", part[0])), default=0)
+            written_out += times * size
+            if times > _MAX_REPEATS:
+                raise InputError(
+                    f"the grammar repeats {part[0][:40]}: {_MAX_REPEATS} is the most",
+                    "Use * or +, and let max_tokens end the answer.",
+                )
+        size = len(part[0]) if part.lastgroup == "text" else 1
+        if depth > most:
+            raise InputError(f"the grammar nests deeper than {most} groups", cure)
+        if parts > _MAX_PARTS or written_out > _MAX_WRITTEN_OUT:
+            raise InputError("the grammar has too many parts", "Write a smaller one.")
 
 
 def _grammar_of(schema: str | Mapping[str, Any]) -> str:
     from edgesteer.engine.llama import json_schema_to_gbnf
 
-    text = schema if isinstance(schema, str) else json.dumps(schema)
     try:
+        text = schema if isinstance(schema, str) else json.dumps(schema)
+        if _json_depth(text) > _MAX_SCHEMA_DEPTH:
+            raise InputError(
+                f"the JSON schema nests deeper than {_MAX_SCHEMA_DEPTH} levels",
+                "Name its parts in $defs and refer to them with $ref.",
+            )
         return str(json_schema_to_gbnf(text))
-    except Exception as error:  # the converter raises whatever it stumbles on
+    except InputError:
+        raise
+    except Exception as error:  # the converter raises whatever it stumbles on, RecursionError too
         raise InputError(
             f"this JSON schema can not be made a grammar: {type(error).__name__}: {error}",
             "Types, properties, required, enum, const, arrays, anyOf and local $ref are known.",
         ) from error
+
+
+def _json_depth(text: str) -> int:
+    """How deep lists and objects nest; brackets inside texts do not count."""
+    depth = deepest = 0
+    for part in re.findall(r'"(?:\\.|[^"\\])*"|[\[{\]}]', text, re.DOTALL):
+        depth += 1 if part in "[{" else -1 if part in "]}" else 0
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _token(key: int | str, tokenize: Callable[[str], list[int]], n_vocab: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgesteer import ControlVector, InputError, Model
+from edgesteer.constraints import read_constraints
 from edgesteer.measure.divergence import log_softmax
 
 DIGITS = 'root ::= [0-9] [0-9] [0-9] "\\n"'
@@ -66,6 +67,52 @@ def test_a_grammar_that_nests_without_end_is_refused(tiny_model: Model, quoted: 
         return
     with pytest.raises(InputError, match="nests"):
         tiny_model.ask("x", grammar="root ::= " + "(" * n + '"a"' + ")" * n)
+
+
+def _nested_schema(depth: int) -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grammar": "root ::= " + "(" * 101 + '"a"' + ")" * 101}, "nests deeper"),
+        ({"grammar": "root ::= [a] # (\n | " + "(" * 20_000}, "nests deeper"),
+        ({"grammar": 'root ::= "a"\0 nonsense ((('}, "NUL"),
+        ({"grammar": 'root ::= "a"{2, 100000}'}, "repeats"),
+        ({"grammar": 'root ::= "a"{99999999999999999999}'}, "repeats"),
+        ({"grammar": f'root ::= "{"a" * 5000}"{{1000}}'}, "too many parts"),
+        ({"grammar": 'root ::= "a"' + "?" * 20_000}, "too many parts"),
+        ({"json_schema": _nested_schema(60)}, "schema nests deeper"),
+        ({"json_schema": _nested_schema(100_000)}, "JSON schema"),
+        ({"json_schema": "[" * 100_000}, "schema nests deeper"),
+        ({"json_schema": {"type": "string", "maxLength": 2000}}, "nests deeper"),
+        ({"json_schema": {"type": "string", "maxLength": 10**6}}, "longer than 1 MB"),
+        ({"json_schema": {"const": {1, 2}}}, "JSON schema"),
+    ],
+)
+def test_what_the_reader_of_grammars_has_no_room_for_is_refused(
+    tiny_model: Model, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        tiny_model.ask("abc", raw=True, max_tokens=2, **options)
+
+
+def test_a_length_in_a_schema_may_nest_deeper(tiny_model: Model) -> None:
+    """The converter writes maxLength as groups within groups."""
+    grammar = read_constraints(
+        lambda text: [], 9, json_schema={"type": "string", "maxLength": 500}
+    ).grammar
+    assert grammar.count("(") > 500
+
+
+def test_comments_literals_and_classes_may_hold_brackets(tiny_model: Model) -> None:
+    many = "(" * 200
+    grammar = f'root ::= ("a" # {many} "\n | "{many}\\"{many}" | [({many}\\]{many}]{{1,3}})'
+    assert tiny_model.ask("x", grammar=grammar, max_tokens=1, temperature=0).text
 
 
 @pytest.mark.model
