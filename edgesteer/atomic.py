@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgesteer.errors import FileWriteError
 
-__all__ = ["write_atomic"]
+__all__ = ["check_place", "write_atomic"]
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space and try again",
@@ -62,6 +62,28 @@ def write_atomic(
         hint = _HINTS.get(error.errno or 0, "choose another place, or look at the disk")
         raise FileWriteError(f"{path} was not written: {reason}", hint) from error
     return Path(path)
+
+
+def check_place(path: str | os.PathLike[str], *, make_folder: bool = False) -> None:
+    """Raises FileWriteError, before any work is done, when `path` can not be written.
+
+    With `make_folder` its folder may be missing, but there must be one to make it in.
+    """
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    while make_folder and not folder.exists():
+        folder = folder.parent
+    if target.is_dir():
+        code = errno.EISDIR
+    elif not folder.exists():
+        code = errno.ENOENT
+    elif not folder.is_dir():
+        code = errno.ENOTDIR
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EACCES
+    else:
+        return
+    raise FileWriteError(f"{path} can not be written: {os.strerror(code)}", _HINTS[code])
 
 
 def _fill(temp: Path, content: bytes | str | Callable[[Path], object]) -> None:

@@ -6,7 +6,6 @@ Does not know the method (convert.extract) nor what calibration measures (edgest
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from convert.capture import ActivationCapture
     from convert.pairs import ContrastPairs
     from edgesteer.cli._progress import Advance
+    from edgesteer.errors import EdgesteerError, PairsError
     from edgesteer.library import Library
     from edgesteer.model import Model
     from edgesteer.vector import ControlVector
@@ -72,14 +72,18 @@ TRAIT_PAIRS = 64
 @click.option("--no-calibrate", is_flag=True, help="Keep the natural length of the directions.")
 @copy_options
 @shared.out_option
+@click.option(
+    "--force", is_flag=True, help="Keep the vector even if the pairs do not share a direction."
+)
 @shared.engine_options
 @shared.json_option
 @shared.output_options
-def extract(source: str, **options: Any) -> None:
+@click.pass_context
+def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
     """Make a calibrated vector from contrast pairs.
 
     PAIRS is a .toml or .jsonl file, TRAIT the name of a built-in one. A vector of that name for the
-    same model is replaced.
+    same model is replaced, unless the pairs turn out not to share a direction.
 
     \b
     edgesteer extract calm
@@ -87,7 +91,9 @@ def extract(source: str, **options: Any) -> None:
     """
     from convert.extract import extract as extract_vector
     from convert.pairs import ContrastPairs
+    from edgesteer.atomic import check_place
     from edgesteer.cli import _show
+    from edgesteer.cli._group import show_error
     from edgesteer.cli._progress import progress_bars
     from edgesteer.library import DEFAULT_MODEL, Library
     from edgesteer.names import check_file_name
@@ -97,6 +103,9 @@ def extract(source: str, **options: Any) -> None:
     pairs = ContrastPairs.load(source)
     there, pairs = len(pairs), _limited(pairs, source, options["max_pairs"])
     name = check_file_name(options["name"] or pairs.name, "vector")
+    place = options["out"] or library.vectors_folder / f"{name}.gguf"
+    check_place(place, make_folder=options["out"] is None)
+    trouble: list[EdgesteerError] = []
     with ExitStack() as stack:
         capture, model, copy = _readers(stack, model_name, options, library)
         advance = stack.enter_context(progress_bars())
@@ -107,14 +116,23 @@ def extract(source: str, **options: Any) -> None:
             positions=options["positions"],
             layers=options["layers"],
             name=name,
-            calibrate=_calibration(model, advance),
+            calibrate=_calibration(model, advance, trouble),
             progress=advance,
         )
     if copy is not None:
         vector = vector.with_(meta={**vector.meta, "working_copy": str(copy)})
+    quality = vector.meta["quality"]
+    for warning in quality["warnings"]:
+        click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
+    if quality["failed"]:
+        trouble.append(_failure(quality["verdict"], options))
     _report(vector, library, name, model_name, options)
     if len(pairs) < there:
         _show.note(f"read {len(pairs)} of {there} pairs; --max-pairs {there} reads all")
+    for error in trouble:
+        show_error(error)
+    if trouble:
+        ctx.exit(1)
 
 
 def _limited(pairs: ContrastPairs, source: str, most: int | None) -> ContrastPairs:
@@ -163,13 +181,42 @@ def _readers(
 
 
 def _calibration(
-    model: Model | None, advance: Advance
+    model: Model | None, advance: Advance, trouble: list[EdgesteerError]
 ) -> Callable[[ControlVector], ControlVector] | None:
+    """Calibrates on the model; a vector with which that fails stays as it is: see `trouble`."""
     if model is None:
         return None
+    from edgesteer.errors import EdgesteerError, EngineError, SteeringError
     from edgesteer.measure.calibrate import calibrate
 
-    return partial(calibrate, model, progress=advance)
+    def attempt(vector: ControlVector) -> ControlVector:
+        if vector.meta["quality"]["failed"]:
+            return vector
+        try:
+            return calibrate(model, vector, progress=advance)
+        except (SteeringError, EngineError) as error:
+            trouble.append(
+                EdgesteerError(
+                    f"the vector is kept, but could not be calibrated: {error.message}", error.hint
+                )
+            )
+            return vector
+
+    return attempt
+
+
+def _failure(verdict: str, options: dict[str, Any]) -> PairsError:
+    """What is said of a vector that is not worth trying. Raised when it is not to be kept."""
+    from edgesteer.errors import PairsError
+
+    out = options["out"]
+    if options["force"] or (out is not None and not Path(out).exists()):
+        return PairsError(verdict, "the vector is kept, not calibrated; mend the pairs")
+    raise PairsError(
+        f"{verdict}; nothing was written",
+        "let both sides of a pair differ in the trait alone, the same way in all; -o with a new "
+        "file, or --force, keeps such a vector, not calibrated",
+    )
 
 
 def _report(
@@ -181,11 +228,8 @@ def _report(
 
     out = options["out"]
     path = keep(vector, library, name=name, out=out, replace=True)
-    quality = vector.meta["quality"]
-    for warning in quality["warnings"]:
-        click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
     report(path, vector, options["as_json"])
-    _show.note(f"quality {quality['verdict']}")
+    _show.note(f"quality {vector.meta['quality']['verdict']}")
     band = vector.calibration
     strength = f"calibrated, usable {band.low:.3g}..{band.high:.3g}" if band else "not calibrated"
     _show.note(f"layers {vector.recommended}; strength {strength}")

@@ -11,6 +11,7 @@ import pytest
 
 from edgesteer import ControlVector, Library, Model
 from edgesteer.calibration import Calibration
+from edgesteer.errors import EngineError, SteeringError
 
 from .conftest import IDENTITY, Invoke
 
@@ -23,6 +24,20 @@ def pairs(tmp_path: Path) -> Path:
     file = tmp_path / "mild.jsonl"
     stems = [f"Today number {n} is" for n in range(40)]
     lines = [{"positive": f"{stem} gentle", "negative": f"{stem} harsh"} for stem in stems]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+@pytest.fixture
+def muddled(tmp_path: Path) -> Path:
+    """Forty pairs of which every other has its sides exchanged: they share no direction."""
+    file = tmp_path / "mild.jsonl"
+    words = ("gentle", "harsh")
+    stems = [(f"Today number {n} is", n % 2) for n in range(40)]
+    lines = [
+        {"positive": f"{stem} {words[n]}", "negative": f"{stem} {words[1 - n]}"}
+        for stem, n in stems
+    ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return file
 
@@ -84,7 +99,7 @@ def test_again_replaces_the_vector_of_the_same_model(
         (["clam"], "Did you mean|did you mean"),
         (["nowhere.toml"], "nowhere.toml"),
         (["calm", "--method", "pcb"], "Did you mean pca"),
-        (["calm", "--positions", "fourth"], "no|not a token position"),
+        (["calm", "--positions", "fourth"], "'fourth' is not a token position"),
         (["calm", "--layers", "0"], "layer 0"),
         (["calm", "--name", "a/b"], "can not be the name"),
     ],
@@ -99,6 +114,65 @@ def test_bad_input(args: list[str], error: str, opened: Opened, invoke: Invoke) 
     assert re.search(error, result.stderr)
 
 
+@pytest.mark.parametrize("error", [SteeringError, EngineError])
+def test_a_vector_that_can_not_be_calibrated_is_kept(
+    error: type[EngineError | SteeringError],
+    opened: Opened,
+    pairs: Path,
+    library: Library,
+    invoke: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> ControlVector:
+        raise error("it has no effect", "choose other layers")
+
+    monkeypatch.setattr("edgesteer.measure.calibrate.calibrate", refuse)
+    result = invoke("extract", str(pairs))
+    assert result.exit_code == 1
+    assert "could not be calibrated: it has no effect\nHint: choose other layers" in result.stderr
+    assert library.load_vector("mild").calibration is None
+
+
+def test_pairs_without_a_direction_make_no_vector(
+    opened: Opened,
+    calibrated: list[ControlVector],
+    pairs: Path,
+    muddled: Path,
+    library: Library,
+    invoke: Invoke,
+    tmp_path: Path,
+) -> None:
+    result = invoke("extract", str(muddled), "-m", "qwen")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Error: failed: the pairs do not share a direction" in result.stderr
+    assert "--force" in result.stderr
+    assert library.vector_names() == []
+    out = tmp_path / "out.gguf"
+    for more, written in (
+        (("-o", str(out)), True),
+        (("-o", str(out)), False),
+        (("--force",), True),
+    ):
+        result = invoke("extract", str(muddled), *more)
+        assert (result.exit_code, bool(result.stdout)) == (1, written)
+    assert ControlVector.load(out).calibration is None
+    assert library.load_vector("mild").calibration is None
+    assert calibrated == []
+
+
+def test_the_destination_is_checked_before_the_model_is_opened(
+    opened: Opened, pairs: Path, library: Library, invoke: Invoke, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in ("nowhere", "file"):
+        result = invoke("extract", str(pairs), "-o", str(tmp_path / folder / "x.gguf"))
+        assert result.exit_code == 1
+        assert "can not be written" in result.stderr
+    library.home.write_text("a file where the home folder should be")
+    assert "can not be written" in invoke("extract", str(pairs)).stderr
+    assert opened == []
+
+
 def test_a_folder_can_not_be_calibrated(invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("extract", "calm", "-m", str(tmp_path), "--capture", "torch")
     assert result.exit_code == 1
@@ -107,5 +181,5 @@ def test_a_folder_can_not_be_calibrated(invoke: Invoke, tmp_path: Path) -> None:
 
 def test_every_built_in_trait_can_be_read(opened: Opened, library: Library, invoke: Invoke) -> None:
     for trait in ("calm", "happy", "formal", "terse"):
-        assert invoke("extract", trait, "--no-calibrate").exit_code == 0
+        invoke("extract", trait, "--no-calibrate", "--force")
     assert library.vector_names() == ["calm", "formal", "happy", "terse"]
