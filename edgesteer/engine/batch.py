@@ -180,13 +180,19 @@ class Scheduler:
 
     def _run_tasks(self) -> None:
         free = self._lane is None or any(not s.busy for s in self._lane.slots)
-        if not self._tasks or (self._active and not free):
+        if not self._tasks or (self._active and (self._crowded or not free)):
             return
         task = self._tasks.pop(0)
         if task.cancelled:
             return
         try:
             task.done(task.run(self), None)
+        except ContextFullError as error:
+            if self._active:  # it may fit when one of them has left
+                self._tasks.insert(0, task)
+                self._crowded = True
+            else:
+                task.done(None, error)
         except BaseException as error:  # noqa: BLE001, goes to the caller, on its own thread
             task.done(None, error)
 

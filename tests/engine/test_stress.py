@@ -13,7 +13,7 @@ import pytest
 from edgesteer import Job, Model, Steering
 from edgesteer.engine.batch import Scheduler
 
-from .tools import fresh_logits, steering, vector
+from .tools import Latch, fresh_logits, steering, vector
 
 OpenTiny = Callable[..., Model]
 
@@ -193,3 +193,18 @@ def test_answers_that_crowd_the_cache(open_tiny: OpenTiny, seed: int) -> None:
         options: dict[str, Any] = {"raw": True, "temperature": 0, "max_tokens": 4}
         expected = alone.ask(prompt, steer=steer, ignore_eos=True, **options).text
         assert (reply.finish, reply.text) == ("length", expected)
+
+
+def test_a_reading_that_does_not_fit_beside_answers_waits_for_them(open_tiny: OpenTiny) -> None:
+    model = open_tiny(n_ctx=512)
+    latch = Latch(2)
+    job = model.start("a" * 200, raw=True, temperature=0, max_tokens=60, on_piece=latch)
+    latch.wait()
+    rows: list[Any] = []
+    reader = threading.Thread(target=lambda: rows.append(model.logits([1] + [300] * 450)))
+    reader.start()
+    later = model.start("b" * 20, raw=True, temperature=0, max_tokens=3)
+    latch.go()
+    reader.join(60)
+    assert rows[0].shape == (451, model.n_vocab)
+    assert [job.result().finish, later.result().finish] == ["length", "length"]
