@@ -53,13 +53,14 @@ class ModelShelf:
     def models(self) -> list[ModelEntry]:
         """All models that are here: registered, bundled, in the home folder, in other caches.
 
-        Each file is listed once; a name that is taken gets its folder's name in front.
+        Every registered and bundled name is listed; a file that has one is not listed once more
+        under the name that it has elsewhere. A name that is taken gets its folder's name in front.
         """
         taken: dict[str, ModelEntry] = {}
         seen: set[Path] = set()
-        for entry in self._all_models():
+        for entry, named in self._all_models():
             real = entry.path.resolve()
-            if real in seen:
+            if real in seen and not named:
                 continue
             seen.add(real)
             name = entry.name
@@ -95,9 +96,18 @@ class ModelShelf:
         raise self._no_model(name_or_path, path)
 
     def add_model(
-        self, path: str | os.PathLike[str], name: str = "", licence: str = ""
+        self,
+        path: str | os.PathLike[str],
+        name: str = "",
+        licence: str = "",
+        *,
+        replace: bool = False,
     ) -> ModelEntry:
-        """Register a GGUF file where it lies. Raises NotFoundError, InputError, ModelError."""
+        """Register a GGUF file where it lies; a file may have several names.
+
+        A name of another file is refused unless `replace` is true, the name of a bundled model
+        always. Raises NotFoundError, InputError, ModelError.
+        """
         file = Path(path).expanduser().absolute()
         if not file.is_file():
             raise NotFoundError(f"there is no file {path}", "check the path")
@@ -108,26 +118,35 @@ class ModelShelf:
                     "convert the model first with convert_hf_to_gguf.py of llama.cpp",
                 )
         entry = ModelEntry(check_file_name(name or file.stem, "model"), file, "registered", licence)
+        if entry.name in {known.name for known in bundled_models()}:
+            raise InputError(
+                f"the name {entry.name!r} belongs to a model that comes as a package",
+                "choose another one with --name",
+            )
         others = [m for m in self.models() if m.name == entry.name and m.path != file]
-        if others:
+        if others and not replace:
             raise InputError(
                 f"the name {entry.name!r} belongs to {others[0].path} ({others[0].source})",
-                "choose another one with --name",
+                "choose another one with --name, or give --force to replace it",
             )
         self._write_registered({**self._registered(), entry.name: entry})
         return entry
 
-    def rm_model(self, name: str) -> ModelEntry:
-        """Forget a registered model; its file stays. Raises NotFoundError, InputError."""
-        registered = self._registered()
-        if name not in registered:
+    def registered_model(self, name: str) -> ModelEntry:
+        """The model that was registered under that name. Raises NotFoundError, InputError."""
+        entry = self._registered().get(name)
+        if entry is None:
             entry = self.find_model(name)
             raise InputError(
                 f"{name!r} is not registered here: it comes from {entry.source}",
                 f"remove it there: {entry.path}",
             )
-        entry = registered.pop(name)
-        self._write_registered(registered)
+        return entry
+
+    def rm_model(self, name: str) -> ModelEntry:
+        """Forget a registered model; its file stays. Raises NotFoundError, InputError."""
+        entry = self.registered_model(name)
+        self._write_registered({k: m for k, m in self._registered().items() if k != name})
         return entry
 
     def sha256(self, path: Path) -> str:
@@ -143,14 +162,17 @@ class ModelShelf:
             _write_json(memory, known)
         return str(known[key])
 
-    def _all_models(self) -> Iterator[ModelEntry]:
-        yield from self._registered().values()
+    def _all_models(self) -> Iterator[tuple[ModelEntry, bool]]:
+        """Each model file, and whether somebody gave it its name."""
+        for entry in self._registered().values():
+            yield entry, True
         for known in bundled_models():
             if known.installed():
-                yield known.entry(self._joined(known.file))
+                yield known.entry(self._joined(known.file)), True
         for path in gguf_models(self.models_folder):
-            yield ModelEntry(path.stem, path, "library")
-        yield from cached_models(self.caches)
+            yield ModelEntry(path.stem, path, "library"), False
+        for entry in cached_models(self.caches):
+            yield entry, False
 
     def _joined(self, file: str) -> Path:
         return self.cache / "models" / file
@@ -185,7 +207,7 @@ def _read_json(path: Path) -> dict[str, object]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} can not be read: {error}", "mend the file, or delete it"
         ) from error

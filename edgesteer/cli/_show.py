@@ -6,6 +6,7 @@ Does not know where the values come from. stdout is data, stderr is for people.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgesteer.cli._group import VERBOSITY, recall
+from edgesteer.errors import InputError
 
 if TYPE_CHECKING:
     from edgesteer.model import Model, Reply
 
-__all__ = ["figures", "note", "print_json", "printable", "reply_dict", "size", "sparkline", "table"]
+__all__ = [
+    "confirmed",
+    "figures",
+    "note",
+    "print_json",
+    "printable",
+    "reply_dict",
+    "size",
+    "sparkline",
+    "table",
+]
 
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
 _BARS = "▁▂▃▄▅▆▇█"
@@ -32,6 +44,17 @@ def note(text: str) -> None:
     """A line for people, dim, on stderr; nothing with -q."""
     if (recall(VERBOSITY) or 0) >= 0:
         click.secho(text, err=True, dim=True)
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person says yes. Raises InputError when there is nobody to answer."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError) or sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise InputError("there is nobody to answer", "give -y to go on without asking") from None
 
 
 def print_json(value: object) -> None:

@@ -14,8 +14,9 @@ from edgesteer.cli import _options as shared
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--name", help="What to call it.  [default: the file's name]")
 @click.option("--licence", default="", metavar="TEXT", help="Its licence, for your own notes.")
+@shared.force_option
 @shared.output_options
-def add(file: str, name: str | None, licence: str) -> None:
+def add(file: str, name: str | None, licence: str, force: bool) -> None:
     """Register a GGUF model; the file stays where it is.
 
     \b
@@ -32,10 +33,13 @@ def add(file: str, name: str | None, licence: str) -> None:
             "fetch the GGUF file first, then: edgesteer models add FILE",
         )
     library = Library()
-    entry = library.add_model(file, name or "", licence)
+    before = {m.name: m for m in library.models() if m.source == "registered"}
+    entry = library.add_model(file, name or "", licence, replace=force)
     try:
         identity = read_model_identity(entry.path)
     except Exception:
         library.rm_model(entry.name)
+        if (old := before.get(entry.name)) and old.path.is_file():
+            library.add_model(old.path, old.name, old.licence)
         raise
     _show.note(f"added {entry.name}: {identity}; use it with -m {entry.name}")

@@ -22,7 +22,8 @@ def rm(name: str, yes: bool) -> None:
     from edgesteer.library import Library
 
     library = Library()
-    if not yes and not click.confirm(f"forget {name}? (its file stays)", err=True):
+    library.registered_model(name)
+    if not yes and not _show.confirmed(f"forget {name}? (its file stays)"):
         raise Cancelled("nothing was forgotten")
     entry = library.rm_model(name)
     _show.note(f"forgot {entry.name}; the file {entry.path} stays")

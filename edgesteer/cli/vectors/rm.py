@@ -24,7 +24,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
     library = Library()
     for name in names:
         path = library.find_vector(name)
-        if not yes and not click.confirm(f"delete {path}?", err=True):
+        if not yes and not _show.confirmed(f"delete {path}?"):
             raise Cancelled("nothing was deleted")
         library.rm_vector(name)
         _show.note(f"deleted {path}")
