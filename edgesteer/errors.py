@@ -57,13 +57,15 @@ class EdgesteerError(Exception):
     """What every error of this package is.
 
     `message` says what went wrong and why; `hint` says what cures it (it may be empty).
-    `str(error)` is the message alone.
+    `str(error)` is the message alone; a traceback shows the hint below it.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"Hint: {hint}")
 
     def __str__(self) -> str:
         return self.message

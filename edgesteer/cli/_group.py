@@ -6,6 +6,7 @@ Does not know any command.
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -84,6 +85,9 @@ class RootGroup(LazyGroup):
     @staticmethod
     def _trace(ctx: click.Context) -> None:
         if ctx.meta.get(VERBOSITY, 0) >= 2:
+            error = sys.exception()
+            if isinstance(error, EdgesteerError):
+                error.__notes__ = []  # the hint is shown below
             click.echo(traceback.format_exc(), err=True, nl=False)
 
 
