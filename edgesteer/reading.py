@@ -179,7 +179,7 @@ class Reader:
         if len(tokens) >= self.n_ctx:
             raise ContextFullError(
                 f"the prompt has {len(tokens)} tokens and the context {self.n_ctx}",
-                f"Open the model with --ctx {len(tokens) + 512} or shorten the prompt.",
+                _cure(len(tokens), self._weights.n_ctx_train),
             )
         return tokens
 
@@ -316,3 +316,12 @@ class Reader:
 
 def _system(text: str | None) -> list[dict[str, str]]:
     return [{"role": "system", "content": text}] if text else []
+
+
+def _cure(n_tokens: int, longest: int) -> str:
+    """What to do about a prompt that does not fit; the model was trained on `longest` tokens."""
+    if not longest or n_tokens + 512 <= longest:
+        return f"Open the model with --ctx {n_tokens + 512} or shorten the prompt."
+    if n_tokens < longest:
+        return f"Open the model with --ctx {longest}, where this model ends, or shorten the prompt."
+    return f"Shorten the prompt: this model ends at {longest} tokens."
