@@ -63,7 +63,7 @@ def parse(text: str, *, source: str = "", name: str = "custom") -> ContrastPairs
     """
     try:
         top = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: an endless number, too
         raise PairsError(
             f"{source or 'the text'}: not TOML: {error or 'nested too deeply'}",
             'a text stands in quotes: name = "calm"',

@@ -8,18 +8,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgesteer.errors import InputError
+from edgesteer.plain import is_whole, shown
 
-__all__ = ["Constraints", "read_constraints"]
+__all__ = ["Constraints", "read_constraints", "read_limits"]
 
 MAX_LOGPROBS = 100
 _MAX_GRAMMAR, _MAX_DEPTH, _MAX_SCHEMA_DEPTH = 1 << 20, 100, 50
 _MAX_MADE_DEPTH = 1000  # the converter of schemas writes maxLength as groups within groups
 _MAX_REPEATS, _MAX_PARTS, _MAX_WRITTEN_OUT = 1000, 10_000, 1 << 20
+_MAX_BIAS = 1e9  # float32 holds it beside any logit
 _GRAMMAR_PART = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\])|\#[^\r\n]*|(?P<group>[()])
     |(?P<many>[*+?]|\{\s*[0-9]*\s*,?\s*[0-9]*\s*\})|(?P<rule>::=)|[\w-]+""",
@@ -67,17 +69,39 @@ def read_constraints(
     """
     if grammar and json_schema is not None:
         raise InputError("a grammar and a JSON schema exclude each other", "Give one of them.")
+    if grammar is not None and not isinstance(grammar, str):
+        raise InputError(f"a grammar is GBNF text, not {shown(grammar)}", "root ::= [a-z]+")
     if json_schema is not None:
         grammar = _grammar_of(json_schema)
         _check_grammar(grammar, _MAX_MADE_DEPTH, "Lower maxLength and maxItems.")
     elif grammar:
         _check_grammar(grammar, _MAX_DEPTH, "Name the groups.")
-    if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
-        raise InputError(f"logprobs must be 0 to {MAX_LOGPROBS}, not {logprobs}")
+    if logprobs is not None and not (is_whole(logprobs) and 0 <= logprobs <= MAX_LOGPROBS):
+        raise InputError(
+            f"logprobs must be a whole number, 0 to {MAX_LOGPROBS}, not {shown(logprobs)}",
+            "0 reports the tokens alone, 5 as many alternatives with each.",
+        )
+    if not isinstance(logit_bias or {}, Mapping):
+        raise InputError(
+            f"logit_bias must map tokens to numbers, not {shown(logit_bias)}", 'write {"no": -5}'
+        )
     bias = {
         _token(key, tokenize, n_vocab): _number(value) for key, value in (logit_bias or {}).items()
     }
     return Constraints(grammar or "", bias, logprobs)
+
+
+def read_limits(max_tokens: int, stop: str | Sequence[str]) -> tuple[str, ...]:
+    """The texts that end an answer, after a look at both limits. Raises InputError."""
+    if not is_whole(max_tokens) or max_tokens < 1:
+        raise InputError(
+            f"max_tokens must be a whole number, 1 or more, not {shown(max_tokens)}",
+            "512 is usual.",
+        )
+    texts = (stop,) if isinstance(stop, str) else tuple(stop) if hasattr(stop, "__iter__") else None
+    if texts is None or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"stop must be a list of texts, not {shown(stop)}", 'write ["END"]')
+    return texts
 
 
 def _check_grammar(grammar: str, most: int, cure: str) -> None:
@@ -136,7 +160,11 @@ def _json_depth(text: str) -> int:
 
 
 def _token(key: int | str, tokenize: Callable[[str], list[int]], n_vocab: int) -> int:
-    if isinstance(key, int) or key.isdigit():
+    if not is_whole(key) and not isinstance(key, str):
+        raise InputError(
+            f"a logit bias is for a token id or a text, not {shown(key)}", 'write {"no": -5}'
+        )
+    if not isinstance(key, str) or (key.isdecimal() and len(key) < 20):
         number = int(key)
     else:
         found = tokenize(key)
@@ -147,11 +175,17 @@ def _token(key: int | str, tokenize: Callable[[str], list[int]], n_vocab: int) -
             )
         number = found[0]
     if not 0 <= number < n_vocab:
-        raise InputError(f"token {number} is outside the vocabulary of {n_vocab}")
+        raise InputError(
+            f"token {shown(number)} is outside the vocabulary of {n_vocab}",
+            "model.tokenize(text, special=False) tells the ids of a text.",
+        )
     return number
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise InputError(f"a logit bias must be a number, not {value!r}", "-inf forbids a token")
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, (int, float)) and value <= _MAX_BIAS:
+        return max(float(value), -math.inf) if value >= -_MAX_BIAS else -math.inf
+    raise InputError(
+        f"a logit bias must be a number up to {_MAX_BIAS:g}, not {shown(value)}",
+        "100 all but forces a token, -inf forbids it.",
+    )

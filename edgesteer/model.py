@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from edgesteer.constraints import read_constraints
+from edgesteer.constraints import read_constraints, read_limits
 from edgesteer.engine.context import KV_TYPES, Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
 from edgesteer.engine.llama import MAX_SEQUENCES, Weights, default_threads, plan_offload
@@ -270,8 +270,7 @@ class Model(Reader):
         unknown = [key for key in sampling if key not in _SAMPLING]
         if unknown:
             raise InputError(f"unknown option {unknown[0]!r}", f"Known: {', '.join(_SAMPLING)}.")
-        if max_tokens < 1:
-            raise InputError(f"max_tokens must be 1 or more, not {max_tokens}")
+        stops = read_limits(max_tokens, stop)
         constraints = read_constraints(
             lambda text: self.tokenize(text, special=False),
             self.n_vocab,
@@ -293,7 +292,7 @@ class Model(Reader):
             sampling=Sampling(seed=seed, **sampling),  # type: ignore[arg-type]
             seed=random.getrandbits(32) if seed is None else seed,
             max_tokens=max_tokens,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            stop=stops,
             ignore_eos=ignore_eos,
             history=history,
             constraints=constraints,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 from edgesteer.errors import InputError
 
-__all__ = ["plain_dict"]
+__all__ = ["is_whole", "plain_dict", "shown"]
 
 _DEEPEST = 32
 
@@ -23,6 +24,23 @@ def plain_dict(data: Mapping[str, Any], what: str) -> dict[str, Any]:
     types, whole numbers past 64 bits, nesting past 32 levels.
     """
     return _mapping(data, what, 1)
+
+
+def is_whole(value: object) -> bool:
+    """True for a whole number, of numpy too; True and False are none."""
+    try:
+        return not isinstance(value, bool) and index(value) is not None  # type: ignore[arg-type]
+    except TypeError:
+        return False
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: short, whatever it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer too long to write out, a nest of lists
+        text = f"such a long {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _mapping(data: object, what: str, depth: int) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from edgesteer.atomic import write_atomic
 from edgesteer.errors import EdgesteerError, InputError, NotFoundError, RecipeError
 from edgesteer.names import did_you_mean
+from edgesteer.plain import shown
 from edgesteer.sampling import Sampling
 from edgesteer.steering import Steering
 
@@ -87,7 +88,7 @@ class Recipe:
         """The recipe in a TOML text. Raises RecipeError; unknown keys are refused."""
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # ValueError: an endless number, too
             raise RecipeError(f"this is no TOML: {error}", "mend that line") from error
         _known(data, _TOP, "a recipe")
         if "format" not in data:
@@ -193,7 +194,8 @@ def _settings(settings: Mapping[str, object]) -> dict[str, Any]:
     longest = values.get("max_tokens", 1)
     if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
         raise RecipeError(
-            f"[chat]: max_tokens must be a whole number, 1 or more, not {longest!r}", "512 is usual"
+            f"[chat]: max_tokens must be a whole number, 1 or more, not {shown(longest)}",
+            "512 is usual",
         )
     return values
 

@@ -5,10 +5,10 @@ Does not know the engine: it only checks the numbers.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from edgesteer.errors import InputError
+from edgesteer.plain import shown
 
 __all__ = ["Sampling"]
 
@@ -61,6 +61,6 @@ def _check(
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds):
         kind = "a whole number" if whole else "a number"
-        raise InputError(f"{name} must be {kind}, not {value!r}", hint)
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InputError(f"{name} must lie within {low:g} and {high:g}, not {value!r}", hint)
+        raise InputError(f"{name} must be {kind}, not {shown(value)}", hint)
+    if not low <= value <= high:  # nan is not, nor is inf
+        raise InputError(f"{name} must lie within {low:g} and {high:g}, not {shown(value)}", hint)

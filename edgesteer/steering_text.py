@@ -32,6 +32,7 @@ from typing import Any, NoReturn
 from edgesteer.errors import SteeringError
 from edgesteer.layers import LayerRange
 from edgesteer.names import NAME, OPERATIONS, did_you_mean, quote_name, unquote_name
+from edgesteer.plain import shown
 
 __all__ = [
     "MEANS",
@@ -161,7 +162,10 @@ def check_number(value: object, what: str) -> float:
     """The value as a float, when it is a finite number (no text). Raises SteeringError."""
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
         raise _no_number(value, what)
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):  # an array, an integer beyond every float
+        number = math.nan
     if not math.isfinite(number):
         raise _no_number(value, what)
     return number + 0.0  # -0.0 becomes 0.0
@@ -179,9 +183,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def _no_number(value: object, what: str) -> SteeringError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return SteeringError(f"{what} must be a finite number, not {shown}", "write 1.2 or -0.5")
+    return SteeringError(f"{what} must be a finite number, not {shown(value)}", "write 1.2 or -0.5")
 
 
 def _term(match: re.Match[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgesteer.errors import LayerError, SteeringError
 from edgesteer.layers import LayerRange, as_layers, check_layer
 from edgesteer.names import OPERATIONS, check_name
+from edgesteer.plain import shown
 from edgesteer.steering_text import (
     MEANS,
     SCOPES,
@@ -330,5 +331,5 @@ def _check_tokens(what: str, value: object, least: int) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise SteeringError(
-            f"{what} must be a number of tokens, {least} or more, not {value!r}", f"{what}=64"
+            f"{what} must be a number of tokens, {least} or more, not {shown(value)}", f"{what}=64"
         )

@@ -120,6 +120,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("format = 1\nname = 'x'\n[[steer]]\nvector = 'c'\nlayers = '9-3'", "9-3", ""),
         ("format = 1\nname = 'x'\n[[steer]]\nvector = 'c'\nstrength = inf", "finite", ""),
         ("format = 1\nname = 'x", "no TOML", "mend"),
+        (f"format = 1\nname = {'9' * 5000}", "no TOML", "mend"),
+        ("x=" + "[" * 100_000, "no TOML", "mend"),
+        (f"format = 1\nname = 'x'\n[chat]\ntemperature = {10**400}", "temperature", "greedy"),
+        (f"format = 1\nname = 'x'\n[chat]\nmax_tokens = -{10**400}", "max_tokens", "512"),
+        (f"format = 1\nname = 'x'\n[[steer]]\nvector = 'c'\nstrength = {10**400}", "finite", ""),
     ],
 )
 def test_refusals_name_what_is_wrong(text: str, error: str, hint: str) -> None:

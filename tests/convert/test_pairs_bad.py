@@ -95,6 +95,7 @@ STEM = '\n[[stems]]\nuser = "x"\n'
 BAD_TOML = {
     "not toml": ("name = calm", "not TOML", "quotes"),
     "too deep": ("x = " + "[" * 100_000, "not TOML", "quotes"),
+    "huge whole number": ("x = " + "9" * 5000, "not TOML", "quotes"),
     "nothing": ("", "0 contrast pair", "20 or more"),
     "newer": (TRAIT.replace("format = 1", "format = 2"), "format is 2", "format = 1"),
     "template": (TRAIT.replace('"persona"', '"poem"'), "unknown template 'poem'", "persona"),

@@ -181,12 +181,29 @@ def test_logprobs_are_those_of_the_steered_model(tiny_model: Model) -> None:
         ({"logit_bias": {10**9: 1.0}}, "outside the vocabulary"),
         ({"logit_bias": {1: math.nan}}, "must be a number"),
         ({"logit_bias": {"several words": 1.0}}, "tokens, and a bias is for one"),
+        ({"logit_bias": {"²": 1.0}}, "tokens, and a bias is for one"),
+        ({"logit_bias": {"9" * 5000: 1.0}}, "bias is for one"),
+        ({"logit_bias": {10**5000: 1.0}}, "outside the vocabulary"),
+        ({"logit_bias": {5: 10**400}}, "must be a number"),
+        ({"logit_bias": {5: math.inf}}, "must be a number"),
+        ({"logit_bias": {5: "1"}}, "must be a number"),
+        ({"logit_bias": {1.5: 1.0}}, "for a token id or a text"),
+        ({"logit_bias": [5, 1.0]}, "logit_bias must map"),
         ({"logprobs": 1000}, "logprobs must be"),
+        ({"logprobs": 1.5}, "logprobs must be"),
+        ({"logprobs": True}, "logprobs must be"),
+        ({"grammar": 5}, "a grammar is GBNF text"),
+        ({"max_tokens": "5"}, "max_tokens must be a whole number"),
+        ({"max_tokens": 2.5}, "max_tokens must be a whole number"),
+        ({"max_tokens": 0}, "max_tokens must be a whole number"),
+        ({"stop": [5]}, "stop must be a list of texts"),
+        ({"stop": 5}, "stop must be a list of texts"),
+        ({"temperature": 10**400}, "temperature must lie"),
     ],
 )
 def test_bad_constraints_are_clear_errors(
     tiny_model: Model, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        tiny_model.ask("abc", raw=True, max_tokens=2, **options)
+        tiny_model.ask("abc", raw=True, **{"max_tokens": 2, **options})
     assert tiny_model.ask("abc", raw=True, max_tokens=2, ignore_eos=True).finish == "length"

@@ -22,6 +22,8 @@ def test_what_is_usual() -> None:
     "wrong",
     [
         {"temperature": -0.1},
+        {"temperature": 10**400},
+        {"top_k": 10**5000},
         {"temperature": float("nan")},
         {"temperature": float("inf")},
         {"temperature": "0.8"},

@@ -217,6 +217,12 @@ def test_strengths_are_a_mapping_with_one_label_a_term() -> None:
         steering.with_strength("calm", float("nan"))
 
 
+@pytest.mark.parametrize("strength", [[10**400], [10**5000], [np.zeros(3)], [[1.0]], [1j]])
+def test_what_is_no_number_is_no_strength(strength: list[object]) -> None:
+    with pytest.raises(SteeringError, match="the strength of calm must be a finite number"):
+        Steering.from_dict({"calm": strength[0]})
+
+
 def test_truth_iteration_and_length() -> None:
     assert Steering.parse("calm=1")
     assert Steering.parse("calm=0 formal=1")
