@@ -41,6 +41,19 @@ def test_some_blocks_and_one_direction(calm: str, tiny_file: Path, invoke: Invok
     assert blocks(Path("one.gguf")) == {"0", "1", "2", "3"}
 
 
+def test_the_name_in_a_vector_file_is_no_path(
+    tiny_file: Path, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = read_model_identity(tiny_file)
+    ControlVector({1: [1.0] * 8}, identity, name="../sly").save(tmp_path / "mine.gguf")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    result = invoke("vectors", "ablation", "../mine.gguf", "-m", str(tiny_file))
+    assert result.stdout == "mine.lora.gguf\n"
+    assert (here / "mine.lora.gguf").is_file()
+
+
 def test_what_is_refused(calm: str, tiny_file: Path, invoke: Invoke) -> None:
     ask = ("vectors", "ablation", calm, "-m", str(tiny_file))
     for more, why in (

@@ -68,7 +68,7 @@ def ablation(
     library = Library()
     where = library.find_model(model or DEFAULT_MODEL).path
     found = library.load_vector(vector, read_model_identity(where))
-    path = Path(out or f"{found.name or Path(vector).stem}.lora.gguf")
+    path = Path(out or f"{Path(vector).stem}.lora.gguf")
     if path.exists() and not force:
         raise InputError(f"{path} is there already", "give another -o, or --force to replace it")
     if direction_of is None:
