@@ -25,6 +25,7 @@ from edgesteer.names import check_file_name, did_you_mean, looks_like_path
 
 if TYPE_CHECKING:
     from edgesteer.recipe import Recipe
+    from edgesteer.terms import Term
 
 __all__ = ["DEFAULT_MODEL", "Library", "ModelEntry", "VectorEntry", "builtin_traits"]
 
@@ -83,10 +84,10 @@ class Library(VectorShelf, ModelShelf):
         """
         path = self.recipes_folder / f"{check_file_name(recipe.name, 'recipe')}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        terms = (replace(term, name=_full(term.name)) for term in recipe.steering.terms)
+        terms = tuple(map(_with_full_paths, recipe.steering.terms))
         replace(
             recipe,
-            steering=replace(recipe.steering, terms=tuple(terms)),
+            steering=replace(recipe.steering, terms=terms),
             model=_full(recipe.model) if recipe.model else None,
         ).save(path)
         return path
@@ -98,6 +99,12 @@ class Library(VectorShelf, ModelShelf):
             raise InputError(f"{path} is not in the library", "delete the file yourself")
         path.unlink()
         return path
+
+
+def _with_full_paths(term: Term) -> Term:
+    gate = term.gate and replace(term.gate, vector=_full(term.gate.vector))
+    toward = term.toward and _full(term.toward)
+    return replace(term, name=_full(term.name), gate=gate, toward=toward)
 
 
 def _full(name_or_path: str) -> str:

@@ -1,4 +1,4 @@
-"""Where the library keeps vectors of one name, and which files it removes."""
+"""Where the library keeps vectors of one name, what it removes, how recipes name files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesteer import ControlVector, InputError, Library, ModelIdentity
+from edgesteer import ControlVector, InputError, Library, ModelIdentity, Recipe, Steering
 
 LLAMA = ModelIdentity("llama", 4, 2, "Little Llama")
 QWEN = ModelIdentity("qwen2", 4, 2, "Qwen 2.5")
@@ -66,3 +66,16 @@ def test_only_files_of_the_library_are_removed(way: str, library: Library) -> No
     inside = library.save_vector(CALM, "calm")
     library.rm_vector(str(library.vectors_folder / "folder" / ".." / "calm.gguf"))
     assert not inside.exists()
+
+
+def test_a_saved_recipe_names_the_files_of_gates_and_planes_in_full(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    CALM.save("mine.gguf")
+    steering = Steering.parse("rotate:calm=30?toward=mine.gguf calm=1?if=mine.gguf>0.3")
+    library.save_recipe(Recipe("x", steering=steering))
+    turned, gated = library.load_recipe("x").steering
+    assert turned.toward == str(tmp_path / "mine.gguf")
+    assert gated.gate is not None
+    assert gated.gate.vector == str(tmp_path / "mine.gguf")

@@ -185,8 +185,9 @@ sampling_options = _group(
     ),
 )
 
-save_option = click.option(
-    "--save", metavar="RECIPE", help="Save model, steering and settings as a recipe."
+save_option = _group(
+    click.option("--save", metavar="RECIPE", help="Save model, steering and settings as a recipe."),
+    click.option("--force", is_flag=True, help="Replace the recipe that --save names."),
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgesteer.library import Library
     from edgesteer.steering import Steering
 
-__all__ = ["Request", "merged", "prompt_words", "read_prompt", "save_as_recipe"]
+__all__ = ["Request", "check_new_recipe", "merged", "prompt_words", "read_prompt", "save_as_recipe"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,19 @@ def read_prompt(text: str) -> str:
     if not text.strip():
         raise InputError("the prompt is empty", 'edgesteer run "What is new?"')
     return text
+
+
+def check_new_recipe(name: str | None, library: Library, force: bool) -> None:
+    """Raises, before any work is done, when a recipe can not be saved as `name` (None: fine)."""
+    if name is None:
+        return
+    from edgesteer.atomic import check_place
+    from edgesteer.names import check_file_name
+
+    check_file_name(name, "recipe")
+    if name in library.recipe_names() and not force:
+        raise InputError(f"there is a recipe {name!r} already", "give --force to replace it")
+    check_place(library.recipes_folder / f"{name}.toml", make_folder=True)
 
 
 def save_as_recipe(name: str, request: Request) -> str:

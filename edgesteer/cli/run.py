@@ -39,6 +39,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
 
     model_name, prompt = _request.prompt_words(words, options["model"])
     request = _request.Request.of(options, model_name)
+    _request.check_new_recipe(options["save"], request.library, options["force"])
     as_json = options["as_json"]
     with _open.open_model(request.model, options, request.library) as model:
         stream = model.stream(

@@ -212,6 +212,12 @@ def test_load_takes_steering_system_and_settings(
     assert session.chat.options["temperature"] == 0.1
 
 
+def test_save_says_that_it_replaces(session: ChatSession, say: Callable[..., list[str]]) -> None:
+    first, second = say("/save nurse", "/save nurse")
+    assert first.startswith("(saved as ")
+    assert second.startswith("(replaced ")
+
+
 def test_ctrl_c_keeps_what_was_said(session: ChatSession, vectors: Library) -> None:
     model = FakeModel("fake", identity=IDENTITY, library=vectors, delay=0.02)
     session.chat, session.model = model.chat(), model

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from edgesteer import Library
+from edgesteer import Library, Recipe
 from edgesteer.cli import _open
 from edgesteer.engine.fake import FakeModel
 from edgesteer.errors import EngineError, StrengthWarning
@@ -145,6 +145,19 @@ def test_save_keeps_what_was_used(opened: Opened, vectors: Library, invoke: Invo
     assert invoke("run", "-q", "-r", "brief", "Snow?").stdout == "You said: Snow? [calm=2]\n"
     again = invoke("run", "-q", "-r", "brief", "-s", "calm=1", "Snow?").stdout
     assert again == "You said: Snow? [calm=1]\n"
+
+
+@pytest.mark.parametrize("command", [("run", "Rain?"), ("chat",)])
+def test_where_to_save_is_checked_before_the_model_is_opened(
+    command: tuple[str, ...], opened: Opened, vectors: Library, invoke: Invoke
+) -> None:
+    vectors.save_recipe(Recipe("brief"))
+    for name, why in (("a/b", "can not be the name"), ("brief", "--force")):
+        result = invoke(*command, "--save", name)
+        assert (result.exit_code, why in result.stderr) == (1, True), result.stderr
+    assert opened == []
+    assert invoke(*command, "-s", "calm=1", "--save", "brief", "--force").exit_code == 0
+    assert str(vectors.load_recipe("brief").steering) == "calm=1"
 
 
 def test_ctrl_c_prints_what_there_is(

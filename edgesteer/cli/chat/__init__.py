@@ -40,6 +40,7 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
     if name and options["model"]:
         raise click.UsageError("give the model once: as an argument or with -m")
     request = _request.Request.of(options, name)
+    _request.check_new_recipe(options["save"], request.library, options["force"])
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     with _open.open_model(request.model, options, request.library) as model:
         talk = model.chat(

@@ -106,7 +106,8 @@ class ChatSession:
         from dataclasses import replace
 
         recipe = replace(self.chat.to_recipe(name), model=self.name)
-        return f"saved as {self.library.save_recipe(recipe)}; use it with -r {name}"
+        done = "replaced" if name in self.library.recipe_names() else "saved as"
+        return f"{done} {self.library.save_recipe(recipe)}; use it with -r {name}"
 
     def last_question(self) -> int:
         """Where in the chat's messages it stands; InputError when nothing was asked."""

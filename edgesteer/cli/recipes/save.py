@@ -26,9 +26,7 @@ def save(name: str, force: bool, **options: Any) -> None:
     edgesteer recipes save calm-nurse -s calm=1.2@8-16 --system "You are a nurse."
     """
     from edgesteer.cli import _request, _show
-    from edgesteer.errors import InputError
 
     request = _request.Request.of(options)
-    if name in request.library.recipe_names() and not force:
-        raise InputError(f"there is a recipe {name!r} already", "give --force to replace it")
+    _request.check_new_recipe(name, request.library, force)
     _show.note(_request.save_as_recipe(name, request))
