@@ -1,9 +1,13 @@
-"""Whether a term fits a model: widths, identities, layers, gates, calibrated bands.
+"""Whether terms fit a model: widths, identities, layers, gates, calibrated bands.
 
 Does not know the engine: a model is its identity here.
 """
 
 from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
 
 from edgesteer.compose import check_width, vector_of
 from edgesteer.errors import EdgesteerWarning, FitWarning, LayerError, StrengthWarning
@@ -12,7 +16,7 @@ from edgesteer.layers import LayerRange
 from edgesteer.terms import Term
 from edgesteer.vector import ControlVector
 
-__all__ = ["check_term"]
+__all__ = ["check_strengths", "check_term"]
 
 
 def check_term(term: Term, identity: ModelIdentity) -> list[EdgesteerWarning]:
@@ -22,14 +26,33 @@ def check_term(term: Term, identity: ModelIdentity) -> list[EdgesteerWarning]:
     for used in (vector, term.toward_vector, term.gate_vector):
         if used is not None:
             found += _check_fits(used, identity)
-    found += _check_layers(term, vector, identity.n_layer)
-    band = vector.calibration
-    if band and term.operation in ("add", "keepnorm") and not band.holds(term.strength):
-        text = (
-            f"{term.name}={term.strength:g} lies outside its calibrated band "
-            f"{band.low:g} to {band.high:g}: the text may suffer"
-        )
-        found.append(StrengthWarning(text))
+    return found + _check_layers(term, vector, identity.n_layer)
+
+
+def check_strengths(terms: Sequence[Term], n_layer: int) -> list[StrengthWarning]:
+    """One warning for each vector that is outside its calibrated band at some layer.
+
+    Terms that add the same vector everywhere count together; any other term counts alone.
+    """
+    groups: dict[object, list[Term]] = defaultdict(list)
+    for number, term in enumerate(terms):
+        if term.operation in ("add", "keepnorm") and vector_of(term).calibration:
+            groups[vector_of(term).digest if term.static else number].append(term)
+    found = []
+    for group in groups.values():
+        shares: dict[int, list[float]] = defaultdict(list)
+        for term in group:
+            for layer in term.resolved_layers(n_layer):
+                shares[layer].append(term.strength)
+        band = vector_of(group[0]).calibration
+        sums = [math.fsum(parts) for parts in shares.values()]
+        if band is None or not (wrong := [total for total in sums if not band.holds(total)]):
+            continue
+        text = f"{group[0].name}={max(wrong, key=abs):g}"
+        if len(group) > 1:
+            text += f", the sum of {len(group)} terms,"
+        text += f" lies outside its calibrated band {band.low:g} to {band.high:g}"
+        found.append(StrengthWarning(f"{text}: the text may suffer"))
     return found
 
 

@@ -276,14 +276,14 @@ class Steering:
         whether a vector fits, or when a layer asked for is not carried; `note` takes the warnings
         where it is given.
         """
-        from edgesteer.fit import check_term
+        from edgesteer.fit import check_strengths, check_term
 
-        for term in self.terms:
-            for warning in check_term(term, identity):
-                if note is None:
-                    warnings.warn(warning, stacklevel=2)
-                else:
-                    note(warning)
+        found = [warning for term in self.terms for warning in check_term(term, identity)]
+        for warning in [*found, *check_strengths(self.terms, identity.n_layer)]:
+            if note is None:
+                warnings.warn(warning, stacklevel=2)
+            else:
+                note(warning)
 
 
 def as_steering(value: Steerable) -> Steering:

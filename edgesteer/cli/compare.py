@@ -65,11 +65,13 @@ def compare(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         raise InputError("there is nothing to compare with", "name a vector: -s calm=1")
     settings = {"seed": secrets.randbelow(2**31), **request.settings}
     with _open.open_model(request.model, options, request.library) as model:
-        steering = model.bind(request.steering)
+        titles = _titles(model.bind(request.steering, _pass), options["strengths"])
+        for _, steer in titles:
+            model.bind(steer)  # warns of what is really used
         asked = {"system": request.system, "raw": options["raw"], **settings}
         columns = [
             Column.start(title, partial(model.start, prompt, steer=steer, **asked))
-            for title, steer in _titles(steering, options["strengths"])
+            for title, steer in titles
         ]
         replies = finish(columns) if options["as_json"] else show_columns(columns)
         if options["as_json"]:
@@ -85,6 +87,10 @@ def compare(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         _show.note(_request.save_as_recipe(options["save"], request))
     if any(reply.finish == "cancelled" for reply in replies):
         ctx.exit(130)
+
+
+def _pass(_warning: object) -> None:
+    """Takes no notice."""
 
 
 def _titles(steering: Steering, strengths: Sequence[float]) -> list[tuple[str, Steering | None]]:

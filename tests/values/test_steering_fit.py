@@ -9,6 +9,7 @@ import pytest
 
 from edgesteer.calibration import Calibration
 from edgesteer.errors import (
+    EdgesteerWarning,
     FitWarning,
     LayerError,
     NotFoundError,
@@ -120,6 +121,23 @@ def test_check_warns_outside_the_calibrated_band() -> None:
         for strength in (0.0, 0.5, 1.5):
             (steady * strength).check(MODEL)
         Steering((Term("steady", 40.0, operation="clamp", vector=steady),)).check(MODEL)
+
+
+def test_check_warns_of_the_sum_at_a_layer() -> None:
+    steady = vector("steady", calibration=Calibration(-1.5, 1.5))
+
+    def warned(text: str) -> list[str]:
+        found: list[EdgesteerWarning] = []
+        Steering.parse(text).bind(lambda _: steady).check(MODEL, found.append)
+        return [str(warning) for warning in found]
+
+    (text,) = warned("steady=1 steady=1")
+    assert text.startswith("steady=2, the sum of 2 terms, lies outside its calibrated band -1.5")
+    assert len(warned("steady=1@2-4 steady=1@4-6")) == 1
+    assert warned("steady=3 steady=-2") == []
+    assert warned("steady=1@2-4 steady=1@5-6") == []
+    assert warned("steady=1?on=prompt steady=1?on=generated") == []
+    assert len(warned("steady=2?on=prompt steady=3?on=generated")) == 2
 
 
 def test_check_says_which_layers_are_not_used() -> None:
