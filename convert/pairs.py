@@ -112,12 +112,13 @@ class ContrastPairs:
         suffix = path.suffix.lower()
         if path.is_file() and suffix in readers:
             return readers[suffix](path)
-        if path.is_file() and (suffix or looks_like_path(text, suffix)):
+        is_path = looks_like_path(text, ".jsonl")
+        if path.is_file() and (suffix or is_path or text not in traits.trait_names()):
             raise PairsError(
                 f"{text}: contrast pairs are read from .jsonl and .toml files",
                 'write a .jsonl file with one {"positive": "...", "negative": "..."} a line',
             )
-        if suffix in readers or looks_like_path(text, ".jsonl"):
+        if suffix in readers or is_path:
             raise NotFoundError(
                 f"there is no file {text}", "give a .jsonl or .toml file, or a built-in trait"
             )

@@ -11,7 +11,7 @@ from convert.pairs_jsonl import parse as parse_jsonl
 from convert.pairs_toml import parse as parse_toml
 from convert.toml_place import place_of
 from convert.traits import load_trait, trait_names
-from edgesteer.errors import NotFoundError
+from edgesteer.errors import NotFoundError, PairsError
 
 from .pair_texts import INLINE, TRAIT
 
@@ -120,6 +120,16 @@ def test_built_in_traits_load_by_name() -> None:
         assert trait.name == name
         assert trait.is_chat
         assert len(set(trait.groups)) >= 20
+
+
+def test_a_file_of_a_traits_name_does_not_hide_the_trait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("calm").write_text("a note")
+    assert ContrastPairs.load("calm").name == "calm"
+    with pytest.raises(PairsError, match=r"\.jsonl"):
+        ContrastPairs.load("./calm")
 
 
 def test_an_unknown_trait_suggests_a_near_name() -> None:
