@@ -31,6 +31,7 @@ NAME = r'(?:"(?:[^"]|"")*"|[^\s"=@?&<>]+)'
 _BARE = re.compile(r'[^\s"=@?&<>]+')
 _WORD = re.compile(rf"(?:{'|'.join(OPERATIONS)}):")
 _LONGEST = 1024
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9]) *(?:\..*)?", re.IGNORECASE)
 _FILE_NAME = re.compile(r"\w(?:[\w .+-]*[\w+-])?")
 
 
@@ -64,6 +65,10 @@ def unquote_name(text: str) -> str:
 
 def check_file_name(name: str, what: str) -> str:
     """The name itself when it can be a file's name on every system, else InputError."""
+    if _DEVICE.fullmatch(name):
+        raise InputError(
+            f"{name!r} can not be the name of a {what}", "Windows means a device by it: add a word"
+        )
     if len(name) <= 100 and _FILE_NAME.fullmatch(name):
         return name
     raise InputError(

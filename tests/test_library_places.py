@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesteer import ControlVector, InputError, Library, ModelIdentity, Recipe, Steering
+from edgesteer import ControlVector, InputError, Library, ModelIdentity, Recipe, Steering, names
 
 LLAMA = ModelIdentity("llama", 4, 2, "Little Llama")
 QWEN = ModelIdentity("qwen2", 4, 2, "Qwen 2.5")
@@ -79,3 +79,15 @@ def test_a_saved_recipe_names_the_files_of_gates_and_planes_in_full(
     assert turned.toward == str(tmp_path / "mine.gguf")
     assert gated.gate is not None
     assert gated.gate.vector == str(tmp_path / "mine.gguf")
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.v2", "Com1", "lpt9.x.y", "prn", "con .x"])
+def test_names_of_devices_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="can not be the name") as caught:
+        names.check_file_name(name, "vector")
+    assert "Windows" in caught.value.hint
+
+
+def test_names_that_only_begin_like_a_device_are_fine() -> None:
+    for name in ("console", "calm.con", "com10", "lpt", "auxiliary.v2"):
+        assert names.check_file_name(name, "vector") == name
