@@ -158,7 +158,11 @@ class Recipe:
         terms = [term for term in self.steering.terms if term.strength]
         for term in terms:
             if not term.static:
-                raise _unsayable(f"{Steering((term,))} is no plain addition")
+                raise _unsayable(
+                    f"{Steering((term,))} is no plain addition",
+                    "llama-server knows only plain additions: leave out what is more "
+                    "(on, decay, after, if, another operation)",
+                )
             path = vector_paths[term.name]
             if any(mark in path for mark in ':",'):
                 raise _unsayable(f'the path {path!r} has one of : , "')
@@ -227,8 +231,6 @@ def _one_range(terms: list[tuple[set[int], set[int]]]) -> tuple[int, int]:
     return first, last
 
 
-def _unsayable(why: str) -> RecipeError:
-    return RecipeError(
-        f"llama-server can not do the same: {why}",
-        "bake it first: edgesteer vectors mix STEERING -o FILE makes one vector of it",
-    )
+def _unsayable(why: str, hint: str = "") -> RecipeError:
+    bake = "bake it first: edgesteer vectors mix STEERING -o FILE makes one vector of it"
+    return RecipeError(f"llama-server can not do the same: {why}", hint or bake)

@@ -206,10 +206,7 @@ class Steering:
         VectorMismatchError when a width differs; LayerError when a layer does not exist.
         """
         if not self.static:
-            other = next(term for term in self.terms if term.acts and not term.static)
-            raise SteeringError(
-                f"{format_term(other.to_dict())} is no plain addition", "split() sets it apart"
-            )
+            raise self._not_plain("split() sets it apart")
         key = (n_layer, n_embd)
         if key not in self._memo:
             from edgesteer.compose import compose_terms
@@ -217,6 +214,10 @@ class Steering:
             self._memo[key] = compose_terms(self.terms, n_layer, n_embd)
         buffer: NDArray[np.float32] = self._memo[key]
         return buffer
+
+    def _not_plain(self, hint: str) -> SteeringError:
+        other = next(term for term in self.terms if term.acts and not term.static)
+        return SteeringError(f"{format_term(other.to_dict())} is no plain addition", hint)
 
     def fingerprint(self, n_layer: int, n_embd: int) -> str:
         """What a cache is keyed by: "plain" when nothing changes, else a SHA-256 (hex).
@@ -257,6 +258,11 @@ class Steering:
         models = [v.model for v in vectors if v.model is not None]
         for model in models[1:]:
             models[0].check_fits(model)
+        if not self.static:
+            raise self._not_plain(
+                "one vector holds only plain additions: leave out on, decay, after, if and other "
+                "operations, or keep it all as a recipe"
+            )
         n_layer = models[0].n_layer if models else max(v.layers[-1] for v in vectors) + 1
         buffer = self.compose(n_layer, vectors[0].n_embd)
         directions = {n: row for n, row in enumerate(buffer, FIRST_LAYER) if row.any()}

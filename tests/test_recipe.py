@@ -203,7 +203,8 @@ def test_what_llama_server_can_not_do_is_named(
 ) -> None:
     with pytest.raises(RecipeError, match=why) as caught:
         Recipe("x", steering=Steering.parse(steering)).llama_args(paths, 8)
-    assert "vectors mix" in caught.value.hint
+    assert ("vectors mix" in caught.value.hint) == ("range" in why)
+    assert ("leave out" in caught.value.hint) == ("plain" in why)
 
 
 def test_paths_that_llama_server_would_split_are_refused() -> None:
