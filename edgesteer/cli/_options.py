@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from shlex import quote
 from typing import Any, TypeVar
 
 import click
 
 from edgesteer.cli import _complete
 from edgesteer.cli._group import MODEL, VERBOSITY
+from edgesteer.errors import InputError
 
 __all__ = [
     "device_options",
@@ -72,6 +74,14 @@ def _log_to_stderr(ctx: click.Context, level: int) -> None:
 def _remember_model(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         ctx.meta[MODEL] = value
+    return value
+
+
+def _gguf_file(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.lower().endswith(".gguf"):
+        raise InputError(
+            f"{value!r} does not end in .gguf: a vector is a GGUF file", f"-o {quote(value)}.gguf"
+        )
     return value
 
 
@@ -222,6 +232,7 @@ out_option = click.option(
     "--out",
     type=click.Path(dir_okay=False),
     metavar="FILE",
+    callback=_gguf_file,
     help="Write to FILE instead of the library.",
 )
 

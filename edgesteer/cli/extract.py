@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -225,6 +226,7 @@ def _report(
     """Keep the vector, say how good it looks and what to do next."""
     from edgesteer.cli import _show
     from edgesteer.cli.vectors._keep import keep, report
+    from edgesteer.names import quote_name
 
     out = options["out"]
     path = keep(vector, library, name=name, out=out, replace=True)
@@ -233,7 +235,6 @@ def _report(
     band = vector.calibration
     strength = f"calibrated, usable {band.low:.3g}..{band.high:.3g}" if band else "not calibrated"
     _show.note(f"layers {vector.recommended}; strength {strength}")
-    term = f"{out or name}=1"
-    quoted = f'"{term}"' if " " in term else term
-    other = "" if options["model"] is None else f" -m {model_name}"
-    _show.note(f"next: edgesteer chat{other} -s {quoted}")
+    used = name if out is None else out if Path(out).name != out else f"./{out}"
+    other = "" if options["model"] is None else f" -m {quote(model_name)}"
+    _show.note(f"next: edgesteer chat{other} -s {quote(f'{quote_name(used)}=1')}")

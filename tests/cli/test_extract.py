@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,24 @@ def test_without_calibration_to_a_file(
     made = ControlVector.load(out)
     assert (made.name, made.layers, made.calibration) == ("soft", (2,), None)
     assert library.vector_names() == []
+
+
+def test_the_next_step_works_as_it_is_printed(
+    opened: Opened, pairs: Path, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out, shown in (("x.gguf", "./x.gguf=1"), ("my x.gguf", """'"./my x.gguf"=1'""")):
+        result = invoke("extract", str(pairs), "--no-calibrate", "-o", out)
+        assert f"next: edgesteer chat -s {shown}\n" in result.stderr
+        (text,) = shlex.split(shown)
+        assert invoke("run", "-s", text, "Rain?").exit_code == 0
+
+
+def test_a_vector_file_ends_in_gguf(opened: Opened, invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("extract", "calm", "-o", str(tmp_path / "x.txt"))
+    assert result.exit_code == 1
+    assert "x.txt.gguf" in result.stderr
+    assert opened == []
 
 
 def test_again_replaces_the_vector_of_the_same_model(
