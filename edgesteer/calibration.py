@@ -40,6 +40,9 @@ class Calibration:
         return strength == 0 or self.low <= strength <= self.high
 
     def scaled(self, factor: float) -> Calibration:
-        """The band of the same vector after all its directions were multiplied by `factor`."""
+        """The band of the same vector after all its directions were multiplied by `factor`.
+
+        The evidence is in strengths of the vector that was measured, and stays behind.
+        """
         ends = sorted((self.low / factor, self.high / factor))
-        return Calibration(ends[0], ends[1], self.evidence)
+        return Calibration(ends[0], ends[1], self.evidence if factor == 1 else {})

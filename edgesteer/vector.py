@@ -209,6 +209,7 @@ class ControlVector:
     def restricted(self, layers: LayerRange | str | int | Iterable[int]) -> ControlVector:
         """The same vector with the directions of these layers only; nothing else is recommended.
 
+        It is no longer calibrated: a band holds for the layers that it was measured on.
         Percentages are of the model's depth, or of the highest layer when the model is not known.
         Raises LayerError when it carries none of them.
         """
@@ -220,7 +221,7 @@ class ControlVector:
                 f"{self.name or 'the vector'} carries nothing at {as_layers(layers)}",
                 f"it carries the layers {LayerRange.of(self._layers)}",
             )
-        return self.with_(directions=kept, recommended=None)
+        return self.with_(directions=kept, recommended=None, calibration=None)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ControlVector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -12,6 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, ModelIdentity, read_model_identity
+from edgesteer.calibration import Calibration
 
 from .conftest import IDENTITY, Invoke
 
@@ -188,6 +190,27 @@ def test_import_reads_layer_zero(
     assert invoke("vectors", "import", str(file), *args).exit_code == 0
     made = library.load_vector("happy")
     assert {layer: row[0] for layer, row in made.directions.items()} == {1: 0.0, 2: 1.0}
+
+
+def test_import_binds_to_another_model_by_force_only(
+    library: Library, invoke: Invoke, tiny_file: Path, tmp_path: Path
+) -> None:
+    identity = replace(read_model_identity(tiny_file), weights_id="b" * 64)
+    file, out = tmp_path / "calm.gguf", tmp_path / "ours.gguf"
+    calm = ControlVector(
+        {1: [1.0] * 8, 2: [1.0] * 8}, identity, name="calm", calibration=Calibration(-1, 2)
+    )
+    calm.save(file)
+    args = ("vectors", "import", str(file), "-m", str(tiny_file), "-o", str(out))
+    refused = invoke(*args)
+    assert refused.exit_code == 1
+    assert "different weights" in refused.stderr
+    assert "--force" in refused.stderr
+    assert not out.exists()
+    assert invoke(*args, "--force").exit_code == 0
+    made = ControlVector.load(out)
+    assert made.model == read_model_identity(tiny_file)
+    assert made.calibration is None  # it was measured on the other model
 
 
 def test_import_of_nothing_that_fits(

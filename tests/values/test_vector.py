@@ -145,8 +145,9 @@ def test_numpy_numbers_are_numbers() -> None:
 def test_scaled_keeps_the_effect_of_the_band() -> None:
     double = CALM.scaled(2.0)
     np.testing.assert_array_equal(double.directions[1], [6.0, 8.0])
-    assert double.calibration == Calibration(0.25, 0.75, {"kl": 1.0})
-    assert CALM.scaled(-1.0).calibration == Calibration(-1.5, -0.5, {"kl": 1.0})
+    assert double.calibration == Calibration(0.25, 0.75)
+    assert CALM.scaled(-1.0).calibration == Calibration(-1.5, -0.5)
+    assert CALM.scaled(1.0) == CALM  # the evidence is in strengths: it holds at this scale only
     assert (double.name, double.model, double.meta) == (CALM.name, CALM.model, CALM.meta)
     for factor in (0.0, float("nan"), float("inf")):
         with pytest.raises(InputError):
@@ -160,6 +161,7 @@ def test_restricted_renamed_and_with() -> None:
     assert CALM.restricted([1]).layers == (1,)
     assert CALM.restricted("0%-45%").layers == (1, 2)
     assert CALM.restricted("1").recommended is None
+    assert CALM.restricted("1").calibration is None
     with pytest.raises(LayerError, match="calm carries nothing at 3"):
         CALM.restricted("3")
     assert CALM.renamed("quiet").name == "quiet"

@@ -35,14 +35,15 @@ if TYPE_CHECKING:
 def import_vector(file: str, **options: Any) -> None:
     """Bind a vector file of another tool to a model and keep it.
 
-    Layers that the offset moves out of the model are left out, and said so.
+    Layers that the offset moves out of the model are left out, and said so. A file that names
+    another model is refused without --force.
 
     \b
     edgesteer vectors import theirs.gguf -m smollm2 --layer-offset -1 --name happy
     """
     from edgesteer.cli import _show
     from edgesteer.cli.vectors._keep import keep, report
-    from edgesteer.errors import LayerError
+    from edgesteer.errors import LayerError, VectorMismatchError
     from edgesteer.identity import read_model_identity
     from edgesteer.layers import LayerRange
     from edgesteer.library import DEFAULT_MODEL, Library
@@ -51,6 +52,12 @@ def import_vector(file: str, **options: Any) -> None:
     model_name = options["model"] or DEFAULT_MODEL
     identity = read_model_identity(library.find_model(model_name).path)
     directions, old = _read(Path(file))
+    if old.model is not None and not options["force"]:
+        try:
+            identity.check_fits(old.model)
+        except VectorMismatchError as error:
+            hint = "give the model it was made for with -m, or --force to bind it all the same"
+            raise VectorMismatchError(error.message, hint) from error
     moved = {layer + offset: row for layer, row in directions.items()}
     kept = {layer: row for layer, row in moved.items() if 1 <= layer < identity.n_layer}
     if not kept:
@@ -63,7 +70,9 @@ def import_vector(file: str, **options: Any) -> None:
         _show.note(f"left out, since the model can not be steered there: layers {lost} of {file}")
     name = options["name"] or Path(file).stem
     meta = {**old.meta, "imported_from": Path(file).name, "layer_offset": offset}
-    new = old.with_(directions=kept, model=identity, name=name, recommended=None, meta=meta)
+    new = old.with_(
+        directions=kept, model=identity, name=name, recommended=None, calibration=None, meta=meta
+    )
     path = keep(new, library, name=name, out=options["out"], replace=options["force"])
     report(path, new, options["as_json"])
 
