@@ -251,9 +251,10 @@ def test_equal_names_in_caches_get_their_folder_in_front(library: Library, tmp_p
     assert library.find_model("two/tiny").path == tmp_path / "two" / "tiny.gguf"
 
 
-def test_damaged_list_of_models(library: Library) -> None:
+@pytest.mark.parametrize("text", ["{", "[" * 200_000, "9" * 5000])
+def test_damaged_list_of_models(library: Library, text: str) -> None:
     library.home.mkdir()
-    library.models_file.write_text("{")
+    library.models_file.write_text(text)
     with pytest.raises(InputError, match=r"models\.json"):
         library.models()
 
