@@ -17,6 +17,11 @@ from edgesteer.engine.llama import C, Weights
 from edgesteer.errors import EngineError, InputError
 from edgesteer.sampling import Sampling
 
+#: Logits divided by less than this overflow; the draw would be the likeliest token anyway.
+COLDEST = 1e-6
+#: The one seed that llama.cpp takes for "any".
+LLAMA_DRAWS_A_SEED = 2**32 - 1
+
 FloatArray = npt.NDArray[np.float32]
 _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
@@ -64,7 +69,7 @@ class Sampler:
                 weights.n_vocab, s.repeat_last_n, s.repeat_penalty, 0.0, 0.0
             )
             parts.append(self._penalties)
-        if s.temperature <= 0:
+        if s.temperature < COLDEST:
             return [*parts, C.llama_sampler_init_greedy()]
         if s.top_k > 0:
             parts.append(C.llama_sampler_init_top_k(s.top_k))
@@ -72,7 +77,8 @@ class Sampler:
             parts.append(C.llama_sampler_init_top_p(s.top_p, 1))
         if s.min_p > 0:
             parts.append(C.llama_sampler_init_min_p(s.min_p, 1))
-        return [*parts, C.llama_sampler_init_temp(s.temperature), C.llama_sampler_init_dist(seed)]
+        draw = C.llama_sampler_init_dist(seed % LLAMA_DRAWS_A_SEED)
+        return [*parts, C.llama_sampler_init_temp(s.temperature), draw]
 
     @property
     def handle(self) -> Any:
