@@ -117,6 +117,14 @@ def test_a_seed_gives_the_same_text_again(tiny_model: Model) -> None:
     assert first.text == again.text != other.text
 
 
+def test_every_seed_is_reproducible(tiny_model: Model) -> None:
+    """Also the one that llama.cpp takes for "any"."""
+    for seed in (0, 2**32 - 2, 2**32 - 1):
+        asked = [tiny_model.ask(PROMPT, max_tokens=20, temperature=2.0, seed=seed) for _ in "ab"]
+        assert asked[0].text == asked[1].text
+        assert asked[0].seed == seed
+
+
 def test_unseeded_answers_differ(tiny_model: Model) -> None:
     replies = [tiny_model.ask(PROMPT, max_tokens=30, temperature=2.0) for _ in range(4)]
     assert len({r.text for r in replies}) == len({r.seed for r in replies}) == 4
@@ -125,7 +133,13 @@ def test_unseeded_answers_differ(tiny_model: Model) -> None:
 def test_sampling_follows_its_numbers(tiny_model: Model) -> None:
     """top_k=1, a tiny top_p and a high min_p all leave the likeliest token alone."""
     best = tiny_model.ask(PROMPT, temperature=0, max_tokens=12).text
-    for options in ({"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}):
+    for options in (
+        {"top_k": 1},
+        {"top_p": 1e-6},
+        {"min_p": 1.0},
+        {"temperature": 1e-4},
+        {"temperature": 1e-38},
+    ):
         reply = tiny_model.ask(PROMPT, max_tokens=12, seed=3, **options)
         assert reply.text == best
 
@@ -193,6 +207,7 @@ def test_bad_options_are_refused(tiny_model: Model) -> None:
         {"top_p": 2},
         {"seed": -1},
         {"warmth": 3},
+        {"stop": [3]},
         {"raw": True, "system": "x"},
     ):
         with pytest.raises(InputError):
