@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgesteer.cli._show import printable
+from edgesteer.cli._show import for_stdout, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +47,7 @@ def show_columns(columns: Sequence[Column]) -> list[Reply]:
         replies = finish(columns)
         for number, (column, reply) in enumerate(zip(columns, replies, strict=True)):
             click.secho(f"{'' if number == 0 else chr(10)}── {column.title}", bold=True)
-            click.echo(reply.text)
+            click.echo(for_stdout(reply.text))
         return replies
     from rich.live import Live
 

@@ -99,12 +99,14 @@ def recall(key: str) -> Any:
 
 def show_error(error: EdgesteerError) -> None:
     """What went wrong and what cures it, on stderr; the hint names the model that is in use."""
+    from edgesteer.cli._show import printable
+
     model = recall(MODEL)
     named = f' -m "{model}"' if model and " " in model else f" -m {model}" if model else ""
     hint = error.hint.replace(" -m MODEL", named)
-    click.echo(click.style("Error: ", fg="red", bold=True) + error.message, err=True)
+    click.echo(click.style("Error: ", fg="red", bold=True) + printable(error.message), err=True)
     if hint:
-        click.echo(click.style("Hint: ", bold=True) + hint, err=True)
+        click.echo(click.style("Hint: ", bold=True) + printable(hint), err=True)
 
 
 @contextmanager

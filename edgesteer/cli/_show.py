@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "confirmed",
+    "facts",
     "figures",
+    "for_stdout",
     "note",
     "print_json",
     "printable",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
+_BREAKS = str.maketrans("\t\n", "\ufffd\ufffd")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -40,10 +43,15 @@ def printable(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def for_stdout(text: str) -> str:
+    """`text` as it may be written to stdout: as it is, but printable where that is a terminal."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
 def note(text: str) -> None:
     """A line for people, dim, on stderr; nothing with -q."""
     if (recall(VERBOSITY) or 0) >= 0:
-        click.secho(text, err=True, dim=True)
+        click.secho(printable(text), err=True, dim=True)
 
 
 def confirmed(question: str) -> bool:
@@ -64,11 +72,21 @@ def print_json(value: object) -> None:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Aligned columns on stdout, two blanks apart; nothing is cut off."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    cells = [[_one_line(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for number, row in enumerate(cells):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.secho(line.rstrip(), bold=number == 0)
+
+
+def facts(rows: Iterable[tuple[str, object]], width: int) -> None:
+    """A label and a value a line on stdout."""
+    for label, value in rows:
+        click.echo(f"{click.style(_one_line(label).ljust(width), bold=True)}{_one_line(value)}")
+
+
+def _one_line(value: object) -> str:
+    return printable(str(value)).translate(_BREAKS)
 
 
 def sparkline(values: Iterable[float]) -> str:

@@ -64,7 +64,9 @@ def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
 
 
 def _write(piece: str) -> None:
-    click.echo(piece, nl=False)
+    from edgesteer.cli._show import for_stdout
+
+    click.echo(for_stdout(piece), nl=False)
 
 
 def _discard(_piece: str) -> None:

@@ -33,7 +33,7 @@ class PlainWriter:
     def piece(self, text: str) -> None:
         """A part of an answer."""
         self._inside_answer = True
-        click.echo(text, nl=False)
+        click.echo(_show.for_stdout(text), nl=False)
 
     def end(self, _reply: Reply) -> None:
         """The answer is complete."""

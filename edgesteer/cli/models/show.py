@@ -48,9 +48,7 @@ def show(name: str | None, as_json: bool) -> None:
     copies = facts.pop("working_copies")
     facts |= {f"{name or DEFAULT_MODEL}@{copy['format']}": _told(copy) for copy in copies}
     facts["layers that can be steered"] = f"1-{identity.n_layer - 1}"
-    width = max(map(len, facts)) + 2
-    for label, value in facts.items():
-        click.echo(f"{click.style(label.ljust(width), bold=True)}{value}")
+    _show.facts(facts.items(), max(map(len, facts)) + 2)
 
 
 def _told(copy: dict[str, Any]) -> str:

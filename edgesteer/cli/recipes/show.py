@@ -42,13 +42,13 @@ def show(name: str, llama_args: bool, as_json: bool) -> None:
         if as_json:
             _show.print_json(args)
         else:
-            click.echo(shlex.join(args))
+            click.echo(_show.for_stdout(shlex.join(args)))
         if recipe.system is not None:
             _show.note("llama-server has no argument for the system message: send it in requests")
     elif as_json:
         _show.print_json(recipe_dict(recipe, library.find_recipe(name)))
     else:
-        click.echo(recipe.dumps(), nl=False)
+        click.echo(_show.for_stdout(recipe.dumps()), nl=False)
 
 
 def _server_args(recipe: Recipe, library: Library) -> list[str]:

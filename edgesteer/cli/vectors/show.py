@@ -33,8 +33,7 @@ def show(vector: str, as_json: bool) -> None:
     if as_json:
         _show.print_json(facts)
         return
-    for label, text in _lines(facts, _show.sparkline(loaded.norms().values())):
-        click.echo(f"{click.style(label.ljust(16), bold=True)}{text}")
+    _show.facts(_lines(facts, _show.sparkline(loaded.norms().values())), 16)
 
 
 def _lines(facts: dict[str, Any], picture: str) -> list[tuple[str, str]]:
