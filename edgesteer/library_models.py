@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from edgesteer.atomic import write_atomic
-from edgesteer.errors import InputError, ModelError, NotFoundError
+from edgesteer.errors import FileWriteError, InputError, ModelError, NotFoundError
 from edgesteer.model_places import (
     ModelEntry,
     bundled_models,
@@ -154,12 +155,15 @@ class ModelShelf:
         state = path.stat()
         key = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
         memory = self.cache / "sha256.json"
-        known = _read_json(memory)
+        known: dict[str, object] = {}
+        with suppress(OSError, InputError):  # what can not be read is written anew
+            known = _read_json(memory)
         if not isinstance(known.get(key), str):
             with path.open("rb") as file:
                 known[key] = hashlib.file_digest(file, "sha256").hexdigest()
-            self.cache.mkdir(parents=True, exist_ok=True)
-            _write_json(memory, known)
+            with suppress(OSError, FileWriteError):  # then it is worked out anew the next time
+                self.cache.mkdir(parents=True, exist_ok=True)
+                _write_json(memory, known)
         return str(known[key])
 
     def _all_models(self) -> Iterator[tuple[ModelEntry, bool]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 from edgesteer import Library
@@ -22,6 +24,29 @@ def test_models_add_asks_for_force(invoke: Invoke, library: Library, tiny_file: 
     assert library.find_model("mine").path == tiny_file
     assert invoke("models", "add", str(other), "--name", "mine", "--force").exit_code == 0
     assert library.find_model("mine").path == other
+
+
+def test_models_add_writes_nothing_before_the_file_is_read(
+    invoke: Invoke, library: Library, tiny_file: Path
+) -> None:
+    broken = tiny_file.with_name("broken.gguf")
+    broken.write_bytes(b"GGUF" + bytes(20))
+    result = invoke("models", "add", str(broken))
+    assert result.exit_code == 1
+    assert not library.home.exists()
+
+
+def test_models_show_does_without_its_memory_of_checksums(
+    invoke: Invoke, library: Library, tiny_file: Path
+) -> None:
+    library.home.mkdir()
+    library.cache.write_text("a file where the folder should be")
+    shown = json.loads(invoke("models", "show", str(tiny_file), "--json").stdout)
+    assert shown["sha256"] == hashlib.sha256(tiny_file.read_bytes()).hexdigest()
+    library.cache.unlink()
+    library.cache.mkdir()
+    (library.cache / "sha256.json").write_text("{")
+    assert invoke("models", "show", str(tiny_file)).exit_code == 0
 
 
 def test_models_rm_does_not_ask_in_vain(invoke: Invoke, library: Library, tiny_file: Path) -> None:

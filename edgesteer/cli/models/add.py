@@ -5,6 +5,8 @@ Does not copy it, and downloads nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from edgesteer.cli import _options as shared
@@ -33,13 +35,6 @@ def add(file: str, name: str | None, licence: str, force: bool) -> None:
             "fetch the GGUF file first, then: edgesteer models add FILE",
         )
     library = Library()
-    before = {m.name: m for m in library.models() if m.source == "registered"}
+    identity = read_model_identity(Path(file).expanduser())
     entry = library.add_model(file, name or "", licence, replace=force)
-    try:
-        identity = read_model_identity(entry.path)
-    except Exception:
-        library.rm_model(entry.name)
-        if (old := before.get(entry.name)) and old.path.is_file():
-            library.add_model(old.path, old.name, old.licence)
-        raise
     _show.note(f"added {entry.name}: {identity}; use it with -m {entry.name}")
