@@ -121,6 +121,7 @@ def test_wheel_carries_the_manifest_and_the_constraints_keep_torch() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == list(PACKAGES)
+    assert all((ROOT / package / "py.typed").is_file() for package in PACKAGES)
     assert wheel["force-include"] == {"models/manifest.toml": "edgesteer/_models/manifest.toml"}
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
 
