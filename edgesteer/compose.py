@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesteer.errors import SteeringError, VectorMismatchError
-from edgesteer.layers import FIRST_LAYER
+from edgesteer.layers import ALL, FIRST_LAYER
 from edgesteer.terms import Term
 
 if TYPE_CHECKING:
     from edgesteer.vector import ControlVector
 
-__all__ = ["acting_fields", "check_width", "compose_terms", "vector_of"]
+__all__ = ["acting_fields", "check_width", "compose_terms", "least_layers", "vector_of"]
 
 
 def compose_terms(terms: tuple[Term, ...], n_layer: int, n_embd: int) -> NDArray[np.float32]:
@@ -80,6 +80,26 @@ def acting_fields(term: Term, n_layer: int, n_embd: int) -> list[Any]:
         gate,
         [one.digest if one is not None else "" for one in used],
     ]
+
+
+def least_layers(terms: tuple[Term, ...]) -> int:
+    """How many layers a model needs for the terms that act, where no vector names its model.
+
+    Raises SteeringError for percentages, which only a model can resolve.
+    """
+    most = 0
+    for term in terms:
+        if not term.acts:
+            continue
+        vector = vector_of(term)
+        layers = term.layers or vector.recommended
+        if layers and layers.bands and layers != ALL:
+            raise SteeringError(
+                f"{term.name} acts at {layers}, and no vector says how many layers its model has",
+                "name layers by number, or bind it: edgesteer vectors import FILE -m MODEL",
+            )
+        most = max(most, vector.layers[-1])
+    return most + 1
 
 
 def vector_of(term: Term) -> ControlVector:

@@ -30,7 +30,7 @@ def check_term(term: Term, identity: ModelIdentity) -> list[EdgesteerWarning]:
 
 
 def check_strengths(terms: Sequence[Term], n_layer: int) -> list[StrengthWarning]:
-    """One warning for each vector that is outside its calibrated band at some layer.
+    """One warning for each vector that is outside its calibrated band, or away from its layers.
 
     Terms that add the same vector everywhere count together; any other term counts alone.
     """
@@ -44,11 +44,21 @@ def check_strengths(terms: Sequence[Term], n_layer: int) -> list[StrengthWarning
         for term in group:
             for layer in term.resolved_layers(n_layer):
                 shares[layer].append(term.strength)
-        band = vector_of(group[0]).calibration
-        sums = [math.fsum(parts) for parts in shares.values()]
-        if band is None or not (wrong := [total for total in sums if not band.holds(total)]):
+        name, vector = group[0].name, vector_of(group[0])
+        band = vector.calibration
+        sums = {layer: math.fsum(parts) for layer, parts in shares.items()}
+        if band is None or not any(sums.values()):
             continue
-        text = f"{group[0].name}={max(wrong, key=abs):g}"
+        if not (wrong := [total for total in sums.values() if not band.holds(total)]):
+            measured = Term(name, vector=vector).resolved_layers(n_layer)
+            if sums.keys() != set(measured):
+                text = (
+                    f"{name} was calibrated on the layers {LayerRange.of(measured)}, not on "
+                    f"{LayerRange.of(sums)}, where another strength than 1 may be the right one"
+                )
+                found.append(StrengthWarning(text))
+            continue
+        text = f"{name}={max(wrong, key=abs):g}"
         if len(group) > 1:
             text += f", the sum of {len(group)} terms,"
         text += f" lies outside its calibrated band {band.low:g} to {band.high:g}"
@@ -62,14 +72,25 @@ def _check_fits(vector: ControlVector, identity: ModelIdentity) -> list[Edgestee
         identity.check_fits(vector.model)
         return []
     foreign = vector.meta.get("foreign")
-    hint = foreign.get("model_hint") if isinstance(foreign, dict) else None
-    if not hint or hint == identity.architecture:
+    if not isinstance(foreign, dict):  # made in Python: whoever made it knows
         return []
-    text = (
-        f"{vector.name or 'the vector'} names the model type {str(hint)[:40]!r}, this model is "
-        f"{identity.architecture!r}: it may belong to another model"
-    )
-    return [FitWarning(text)]
+    name, hint = vector.name or "the vector", foreign.get("model_hint")
+    offset = ""
+    if foreign.get("layer_count_type") == "i32":
+        offset = " --layer-offset -1"
+        text = (
+            f"{name} looks like a file of llama.cpp's cvector-generator, whose directions sit one "
+            "layer too high"
+        )
+    elif hint and hint != identity.architecture:
+        text = (
+            f"{name} names the model type {str(hint)[:40]!r}, this model is "
+            f"{identity.architecture!r}: it may belong to another model"
+        )
+    else:
+        text = f"{name} does not say which model it was made for, and may belong to another"
+    cure = f"edgesteer vectors import FILE -m MODEL{offset}"
+    return [FitWarning(f"{text}; {cure} binds it to one")]
 
 
 def _check_layers(term: Term, vector: ControlVector, n_layer: int) -> list[EdgesteerWarning]:

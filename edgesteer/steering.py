@@ -249,7 +249,7 @@ class Steering:
         Raises SteeringError when a term is no plain addition, when models are not known well enough
         or when nothing is left; VectorMismatchError when the vectors belong to different models.
         """
-        from edgesteer.compose import vector_of
+        from edgesteer.compose import least_layers, vector_of
         from edgesteer.vector import ControlVector
 
         vectors = [vector_of(term) for term in self.terms if term.acts]
@@ -263,7 +263,7 @@ class Steering:
                 "one vector holds only plain additions: leave out on, decay, after, if and other "
                 "operations, or keep it all as a recipe"
             )
-        n_layer = models[0].n_layer if models else max(v.layers[-1] for v in vectors) + 1
+        n_layer = models[0].n_layer if models else least_layers(self.terms)
         buffer = self.compose(n_layer, vectors[0].n_embd)
         directions = {n: row for n, row in enumerate(buffer, FIRST_LAYER) if row.any()}
         if not directions:
@@ -278,9 +278,9 @@ class Steering:
 
         Raises SteeringError (not bound), VectorMismatchError (another model, another width) and
         LayerError (a layer that does not exist or is not carried, a gate above its term). Warns
-        with StrengthWarning outside a calibrated band and with FitWarning when it can not be told
-        whether a vector fits, or when a layer asked for is not carried; `note` takes the warnings
-        where it is given.
+        with StrengthWarning outside a calibrated band or away from the layers that it was measured
+        on, and with FitWarning when another tool's file does not tell whether its vector fits, or
+        when a layer asked for is not carried; `note` takes the warnings where it is given.
         """
         from edgesteer.fit import check_strengths, check_term
 

@@ -141,7 +141,7 @@ def test_save_on_leaving(opened: Opened, vectors: Library, invoke: Invoke) -> No
             "calm=0.75   (a step of -0.25 from 1; /steer calm=-0.25 sets it)",
         ),
         ("/steer calm 0.4", "calm=0.4"),
-        ("/steer calm=2@1-2", "calm=2@1-2"),
+        ("/steer calm=1.5@2-3", "calm=1.5@2-3"),
         ("/steer formal", "calm=1 formal=1"),
         ("/steer formal +0.5", "calm=1 formal=0.5"),
         ("/steer formal -0.5", "calm=1 formal=-0.5"),

@@ -124,7 +124,7 @@ def test_check_warns_outside_the_calibrated_band() -> None:
 
 
 def test_check_warns_of_the_sum_at_a_layer() -> None:
-    steady = vector("steady", calibration=Calibration(-1.5, 1.5))
+    steady = vector("steady", recommended="2-6", calibration=Calibration(-1.5, 1.5))
 
     def warned(text: str) -> list[str]:
         found: list[EdgesteerWarning] = []
@@ -150,6 +150,40 @@ def test_check_says_which_layers_are_not_used() -> None:
     steering = Steering((turn,)).bind(lambda name: short if name == "short" else find(name))
     with pytest.raises(LayerError, match="short carries nothing"):
         steering.check(MODEL)
+
+
+def test_check_warns_away_from_the_layers_that_were_calibrated() -> None:
+    steady = vector("steady", recommended="2-4", calibration=Calibration(-1, 1.5))
+    for layers in ("2-3", "2-5", "all"):
+        with pytest.warns(StrengthWarning, match="calibrated on the layers 2-4"):
+            steady.at(layers).check(MODEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (steady * 1).check(MODEL)
+        steady.at("2-4").check(MODEL)
+        (steady.at("2-3") * 0).check(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "words"),
+    [
+        ({}, "does not say which model .* vectors import FILE -m MODEL binds"),
+        ({"model_hint": "llama", "layer_count_type": "u32"}, "does not say which model"),
+        ({"model_hint": "qwen2"}, "names the model type 'qwen2'"),
+        (
+            {"model_hint": "llama", "layer_count_type": "i32"},
+            "one layer too high; edgesteer vectors import FILE -m MODEL --layer-offset -1 ",
+        ),
+    ],
+)
+def test_check_warns_of_files_of_other_tools(foreign: dict[str, str], words: str) -> None:
+    theirs = vector("theirs", model=None, meta={"foreign": foreign})
+    with pytest.warns(FitWarning, match=words) as found:
+        (theirs * 1).check(MODEL)
+    assert len(found) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (theirs.with_(model=MODEL) * 1).check(MODEL)  # as an import binds it
 
 
 # Baking
@@ -183,3 +217,7 @@ def test_baking_without_a_known_model() -> None:
     assert (free * 2).vector().model is None
     assert (free * 2 + SHELF["calm"]).vector().model is None
     np.testing.assert_allclose((free * 2).vector().matrix, 2 * free.matrix)
+    assert free.at("all").vector().layers == free.layers
+    for share in (free.at("40%-80%"), free.with_(recommended="40%-80%") * 1):
+        with pytest.raises(SteeringError, match="how many layers"):
+            share.vector()
