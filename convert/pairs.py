@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,10 +119,10 @@ class ContrastPairs:
                 f"{text}: contrast pairs are read from .jsonl and .toml files",
                 'write a .jsonl file with one {"positive": "...", "negative": "..."} a line',
             )
+        if path.is_dir() and text not in traits.trait_names():
+            raise PairsError(f"{text} is a folder", "give the .jsonl or .toml file in it")
         if suffix in readers or is_path:
-            raise NotFoundError(
-                f"there is no file {text}", "give a .jsonl or .toml file, or a built-in trait"
-            )
+            raise _no_file(text, path, traits.trait_names())
         return traits.load_trait(text)
 
     @property
@@ -221,3 +222,15 @@ def _check_sides(pair: Pair, place: str, chat: bool) -> None:
         raise PairsError(
             f"{place}positive and negative are the same", "the two must differ in the trait"
         )
+
+
+def _no_file(text: str, path: Path, traits: tuple[str, ...]) -> NotFoundError:
+    """Says what comes near: a file of that folder, or a built-in trait."""
+    known = {
+        file.stem: file.name for end in ("jsonl", "toml") for file in path.parent.glob(f"*.{end}")
+    }
+    known |= {name: name for name in traits}
+    near = get_close_matches(path.stem, known, n=2)
+    hint = f"Did you mean {' or '.join(known[name] for name in near)}?" if near else ""
+    cure = "give a .jsonl or .toml file, or a built-in trait"
+    return NotFoundError(f"there is no file {text}", f"{hint} {cure}".strip())

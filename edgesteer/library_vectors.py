@@ -12,8 +12,21 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesteer.errors import EdgesteerError, InputError, NotFoundError, VectorMismatchError
-from edgesteer.names import check_file_name, did_you_mean, looks_like_path, slug
+from edgesteer.errors import (
+    EdgesteerError,
+    InputError,
+    NotFoundError,
+    VectorFileError,
+    VectorMismatchError,
+)
+from edgesteer.names import (
+    NUMBER,
+    OPERATIONS,
+    check_file_name,
+    did_you_mean,
+    looks_like_path,
+    slug,
+)
 
 if TYPE_CHECKING:
     from edgesteer.identity import ModelIdentity
@@ -148,6 +161,13 @@ class VectorShelf:
                 f"no vector {name!r} in the library yet; {name} is a built-in trait",
                 f"edgesteer extract {name} -m MODEL",
             )
+        head, colon, tail = name.partition(":")
+        if colon and NUMBER.fullmatch(tail):
+            return NotFoundError(
+                f"no vector {name!r}", f"= stands before a strength: {head}={tail}"
+            )
+        if colon and (near := did_you_mean(head, OPERATIONS)):
+            return NotFoundError(f"no vector {name!r}, nor an operation {head!r}", near)
         known = self.vector_names()
         near = did_you_mean(name, [*known, *builtin_traits()])
         cure = (
@@ -174,9 +194,14 @@ def _fitting(name: str, paths: Sequence[Path], model: ModelIdentity) -> Path:
     from edgesteer.vector import ControlVector
 
     refusal: VectorMismatchError | None = None
+    damaged: VectorFileError | None = None
     unknown: Path | None = None
     for path in paths:
-        owner = ControlVector.load(path).model
+        try:
+            owner = ControlVector.load(path).model
+        except VectorFileError as error:
+            damaged = damaged or error
+            continue
         if owner is None:
             unknown = unknown or path
             continue
@@ -188,6 +213,8 @@ def _fitting(name: str, paths: Sequence[Path], model: ModelIdentity) -> Path:
             return path
     if unknown is not None:
         return unknown
+    if damaged is not None:
+        raise damaged
     raise VectorMismatchError(
         f"the vector {name!r} does not fit this model: {refusal}",
         f"edgesteer extract {name} -m MODEL"

@@ -28,6 +28,9 @@ OPERATIONS = ("add", "ablate", "clamp", "rotate", "keepnorm")
 NAME = r'(?:"(?:[^"]|"")*"|[^\s"=@?&<>]+)'
 """A regular expression for one name in a steering text, quoted or bare."""
 
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+"""A number, as a steering text writes it."""
+
 _BARE = re.compile(r'[^\s"=@?&<>]+')
 _WORD = re.compile(rf"(?:{'|'.join(OPERATIONS)}):")
 _LONGEST = 1024

@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 
 from edgesteer.errors import SteeringError
 from edgesteer.layers import LayerRange
-from edgesteer.names import NAME, OPERATIONS, did_you_mean, quote_name, unquote_name
+from edgesteer.names import NAME, NUMBER, OPERATIONS, did_you_mean, quote_name, unquote_name
 from edgesteer.plain import shown
 
 __all__ = [
@@ -67,7 +67,6 @@ _TERM = re.compile(
 _SPACE = re.compile(r"\s*")
 _TOKEN = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _OPTION = re.compile(rf"({_VALUE})(?:&|\Z)")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _LAYER = re.compile(r"[0-9]{1,6}")
 _GATE = re.compile(rf"(?P<name>{NAME})(?P<sign>[<>])(?P<threshold>[^\s@]+)(?:@(?P<layer>.*))?")
@@ -153,7 +152,7 @@ def parse_positions(text: object) -> str:
 
 def parse_number(text: str, what: str) -> float:
     """The finite number that a text says. Raises SteeringError."""
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise _no_number(text, what)
     return check_number(float(text), what)
 
@@ -207,6 +206,10 @@ def _options(text: str, name: str) -> dict[str, Any]:
         match = _OPTION.match(text, pos)
         item = match[1] if match else ""
         key, equals, value = item.partition("=")
+        if key not in _OPTIONS and value:
+            raise SteeringError(
+                f"unknown key {key!r} after the ? of {name}", suggest(key, _OPTIONS)
+            )
         if key not in _OPTIONS or not equals or not value:
             raise SteeringError(
                 f"{item!r} after the ? of {name} is not KEY=VALUE", suggest(key, _OPTIONS)

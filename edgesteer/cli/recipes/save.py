@@ -5,11 +5,14 @@ Does not open the model.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgesteer.cli import _options as shared
+
+if TYPE_CHECKING:
+    from edgesteer.cli._request import Request
 
 
 @click.command()
@@ -29,4 +32,16 @@ def save(name: str, force: bool, **options: Any) -> None:
 
     request = _request.Request.of(options)
     _request.check_new_recipe(name, request.library, force)
+    if not force:
+        _check_names(request)
     _show.note(_request.save_as_recipe(name, request))
+
+
+def _check_names(request: Request) -> None:
+    from edgesteer.errors import NotFoundError
+
+    try:
+        request.steering.bind(request.library.load_vector)
+    except NotFoundError as error:
+        hint = f"{error.hint}; --force saves the recipe all the same"
+        raise NotFoundError(error.message, hint) from error
