@@ -83,7 +83,9 @@ def check_place(path: str | os.PathLike[str], *, make_folder: bool = False) -> N
         code = errno.EACCES
     else:
         return
-    raise FileWriteError(f"{path} can not be written: {os.strerror(code)}", _HINTS[code])
+    cure = f"check the permissions of {folder}, or set EDGESTEER_HOME"
+    hint = cure if make_folder and code != errno.EISDIR else _HINTS[code]
+    raise FileWriteError(f"{path} can not be written: {os.strerror(code)}", hint)
 
 
 def _fill(temp: Path, content: bytes | str | Callable[[Path], object]) -> None:

@@ -269,7 +269,8 @@ class Model(Reader):
     ) -> Job:
         unknown = [key for key in sampling if key not in _SAMPLING]
         if unknown:
-            raise InputError(f"unknown option {unknown[0]!r}", f"Known: {', '.join(_SAMPLING)}.")
+            known = [*(Model._prepare.__kwdefaults__ or ()), *_SAMPLING]
+            raise InputError(f"unknown option {unknown[0]!r}", f"Known: {', '.join(known)}.")
         stops = read_limits(max_tokens, stop)
         constraints = read_constraints(
             lambda text: self.tokenize(text, special=False),

@@ -27,6 +27,7 @@ from edgesteer.errors import ContextFullError, EdgesteerWarning, InputError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
+from edgesteer.plain import shown
 from edgesteer.steering import Steering, Term, as_steering
 
 FloatArray = npt.NDArray[np.float32]
@@ -166,6 +167,12 @@ class Reader:
     # -- reading
 
     def _prompt_tokens(self, prompt: Prompt, system: str | None, raw: bool) -> list[int]:
+        listed = isinstance(prompt, Sequence) and all(isinstance(m, Mapping) for m in prompt)
+        if not isinstance(prompt, str) and not listed:
+            raise InputError(
+                f"a prompt must be text or a list of messages, not {shown(prompt)}",
+                'write "What is new?" or [{"role": "user", "content": "What is new?"}]',
+            )
         if raw:
             if not isinstance(prompt, str) or system is not None:
                 raise InputError("with raw=True the prompt is one text, without a system message")

@@ -78,7 +78,10 @@ class RootGroup(LazyGroup):
         except OSError as error:
             self._trace(ctx)
             where = f"{error.filename}: " if error.filename else ""
-            show_error(EdgesteerError(f"{where}{error.strerror or error}"))
+            hint = ""
+            if isinstance(error, PermissionError | NotADirectoryError | FileExistsError):
+                hint = f"check the permissions of {error.filename}, or set EDGESTEER_HOME"
+            show_error(EdgesteerError(f"{where}{error.strerror or error}", hint))
             code = FAILED
         return ctx.exit(code)
 
