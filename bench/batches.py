@@ -6,12 +6,12 @@ Knows nothing of single streams' rivals.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from bench.rounds import interleave, median, ratio
 from bench.settings import PROMPT, random_vector
 from edgesteer import Model, Steering, Term
-from edgesteer.layers import as_layers
 
 N_TOKENS = 64
 
@@ -59,35 +59,37 @@ def different_steering(model: Model, n: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def callback_cost(model: Model, rounds: int) -> dict[str, Any]:
-    """One stream through the callback, rewriting some layers, against plain."""
-    every = random_vector(model, range(1, model.n_layer), 0.02)
-    middle = model.n_layer // 2
-    window = f"0-{model.n_ctx}"  # positions need the callback, and these cover everything
-
-    def speed(steer: Any) -> float:
-        reply = model.ask(
-            PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+def growth(rounds: int) -> dict[str, Any]:
+    """How the share of differently steered streams grows with streams, layers and vectors."""
+    cases = {
+        f"{n} streams, {layers} layers, {vectors} vectors": (n, layers, vectors)
+        for n, layers, vectors in (
+            (2, 15, 1),
+            (8, 15, 1),
+            (16, 15, 1),
+            (8, 1, 1),
+            (8, 29, 1),
+            (8, 15, 4),
         )
-        return reply.timing.tokens_per_s
-
-    def steer(layers: range) -> Any:
-        term = Term("random", 1.0, as_layers(layers), positions=window, vector=every)
-        return Steering((term,))
-
-    figures = interleave(
-        {
-            "plain": lambda: speed(None),
-            "1 layer": lambda: speed(steer(range(middle, middle + 1))),
-            "15 layers": lambda: speed(steer(range(10, 25))),
-            "all layers": lambda: speed(steer(range(1, model.n_layer))),
-        },
-        rounds,
-    )
-    return {
-        "tokens_per_s": {name: median(values) for name, values in figures.items()},
-        **{f"{name} / plain": ratio(figures, name, "plain") for name in figures if name != "plain"},
     }
+    told: dict[str, Any] = {}
+    for name, (n, layers, vectors) in cases.items():
+        with Model.open("smollm2", n_ctx=4096, n_seq=n) as model:
+            last = min(model.n_layer, 25 if layers == 15 else model.n_layer)
+            made = [random_vector(model, range(last - layers, last), 0.02) for _ in range(vectors)]
+            steers = [
+                Steering(tuple(Term("v", 0.2 + i / n + j, vector=v) for j, v in enumerate(made)))
+                for i in range(n)
+            ]
+            figures = interleave(
+                {
+                    "different": partial(_tokens_per_s, model, list(steers)),
+                    "unsteered": partial(_tokens_per_s, model, [None] * n),
+                },
+                rounds,
+            )
+        told[name] = ratio(figures, "different", "unsteered")
+    return told
 
 
 def prompt_sharing(model: Model) -> dict[str, Any]:

@@ -85,11 +85,26 @@ def _bare(path: str, n_ctx: int, threads: int, text: str) -> Callable[[], float]
     return lambda: loop.decode(prompt, N_TOKENS)
 
 
-def _ours(path: str, n_ctx: int, threads: int, *, steered: bool) -> Callable[[], float]:
+def _ours(path: str, n_ctx: int, threads: int, kind: str) -> Callable[[], float]:
     from edgesteer import Model
+    from edgesteer.engine.context import Context
 
-    model = Model.open(path, n_ctx=n_ctx, threads=threads)
-    steer = random_vector(model, range(10, 25)) * 1.0 if steered else None
+    class Hooked(Model):
+        """Runs everything with the eval callback installed, wanted or not."""
+
+        def _make_context(self, hooked: bool) -> Context:
+            return super()._make_context(True)
+
+    model = (Hooked if kind in ("idle", "one", "half", "all") else Model).open(
+        path, n_ctx=n_ctx, threads=threads
+    )
+    layers = {
+        "steered": range(10, 25),
+        "one": range(15, 16),
+        "half": range(10, 25),
+        "all": range(1, model.n_layer),
+    }.get(kind)
+    steer = random_vector(model, layers, 0.02) * 1.0 if layers else None
 
     def run() -> float:
         reply = model.ask(
@@ -107,7 +122,7 @@ def main(kind: str, path: str, n_ctx: int, threads: int, text: str) -> None:
     elif kind == "bare":
         run = _bare(path, n_ctx, threads, text)
     else:
-        run = _ours(path, n_ctx, threads, steered=kind == "steered")
+        run = _ours(path, n_ctx, threads, kind)
     for _ in sys.stdin:
         print(run(), flush=True)
 

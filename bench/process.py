@@ -39,6 +39,28 @@ def peak_memory(model: Model) -> dict[str, Any]:
     }
 
 
+def memory_per_sequence(model: Model) -> dict[str, Any]:
+    """Megabytes that one more sequence slot costs, plain and steered its own way."""
+    code = """
+import sys
+from edgesteer import ControlVector, Model
+import numpy as np
+path, threads, n, different = sys.argv[1], *map(int, sys.argv[2:])
+with Model.open(path, n_ctx=4096, n_seq=n, threads=threads) as model:
+    v = ControlVector({12: np.full(model.n_embd, 0.1)}, model.identity, name="v")
+    steer = [v * (1 + i) if different else None for i in range(n)]
+    model.ask_many(["hello"] * n, steer=steer, max_tokens=8, ignore_eos=True)
+"""
+    told: dict[str, Any] = {}
+    for name, different in (("plain", "0"), ("each steered its own way", "1")):
+        peaks = [
+            _peak([sys.executable, "-c", code, str(model.path), str(model.threads), n, different])
+            for n in ("2", "32")
+        ]
+        told[name] = f"{(peaks[1] - peaks[0]) / 30:.2f} MB a sequence, {peaks[0]:.0f} MB with two"
+    return told
+
+
 def _peak(command: list[str]) -> float:
     """Peak resident megabytes of a process and nothing else (a helper takes the reading)."""
     code = (

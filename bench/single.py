@@ -17,31 +17,53 @@ from bench.rounds import interleave, median, ratio
 from bench.settings import PROMPT, random_vector
 from edgesteer import Model
 
-CONTENDERS = {
+RIVALS = {
     "llama_cpp.Llama": "llama",
     "bare loop": "bare",
     "edgesteer plain": "plain",
     "edgesteer steered": "steered",
 }
+CALLBACK = {
+    "plain": "plain",
+    "callback, nothing to do": "idle",
+    "callback, 1 layer": "one",
+    "callback, 15 layers": "half",
+    "callback, all layers": "all",
+}
 
 
-def decode_speed(rounds: int, n_ctx: int = 4096) -> dict[str, Any]:
-    """Tokens a second of one stream, by four ways, each in its own process."""
-    with Model.open("smollm2", n_ctx=n_ctx) as model:
-        path, threads = str(model.path), model.threads
-        prompt = model.render([{"role": "user", "content": PROMPT}])
-    with ExitStack() as stack:
-        processes = {
-            name: stack.enter_context(Process(kind, path, n_ctx, threads, prompt))
-            for name, kind in CONTENDERS.items()
-        }
-        figures = interleave(processes, rounds)
+def decode_speed(rounds: int) -> dict[str, Any]:
+    """Tokens a second of one stream against its rivals, each in its own process."""
+    figures = _race(RIVALS, rounds)
     return {
         "tokens_per_s": {name: median(values) for name, values in figures.items()},
         "plain / llama_cpp.Llama": ratio(figures, "edgesteer plain", "llama_cpp.Llama"),
         "plain / bare loop": ratio(figures, "edgesteer plain", "bare loop"),
         "steered / plain": ratio(figures, "edgesteer steered", "edgesteer plain"),
     }
+
+
+def callback_cost(rounds: int) -> dict[str, Any]:
+    """One stream with the eval callback rewriting no, some or all layers, against plain."""
+    figures = _race(CALLBACK, rounds)
+    return {
+        "tokens_per_s": {name: median(values) for name, values in figures.items()},
+        **{
+            f"{name} / plain": ratio(figures, name, "plain") for name in CALLBACK if name != "plain"
+        },
+    }
+
+
+def _race(kinds: dict[str, str], rounds: int, n_ctx: int = 4096) -> dict[str, list[float]]:
+    with Model.open("smollm2", n_ctx=n_ctx) as model:
+        path, threads = str(model.path), model.threads
+        prompt = model.render([{"role": "user", "content": PROMPT}])
+    with ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(Process(kind, path, n_ctx, threads, prompt))
+            for name, kind in kinds.items()
+        }
+        return interleave(processes, rounds)
 
 
 def strength_change(model: Model, changes: int = 24) -> dict[str, Any]:

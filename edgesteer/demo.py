@@ -50,7 +50,9 @@ def main(steps: Sequence[tuple[str, Sequence[str]]] = STEPS) -> int:
             return code
     click.secho("\nNow turn it while you talk:", bold=True)
     click.secho(f"$ .venv/bin/edgesteer chat -s {VECTOR}=1", fg="cyan")
-    click.echo("  in the chat: /steer demo-happy -0.5, /off, /compare, /help")
+    click.echo(
+        "  Up and Down turn it while an answer is written; /steer demo-happy=-0.5, /off, /help"
+    )
     click.secho("and make one from pairs of your own:", bold=True)
     click.secho("$ .venv/bin/edgesteer extract PAIRS.jsonl --name mine", fg="cyan")
     return 0
