@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesteer.engine.ggml import NAME_OFFSET, Ggml
+from edgesteer.errors import ArchitectureError
 
 FloatArray = npt.NDArray[np.float32]
 #: ``edit(rows, first_row)``: change ``rows`` [n, d] in place; ``first_row`` is their offset in the
@@ -77,19 +78,26 @@ class Hook:
         self._captured = {}
         self._error = None
 
-    def end(self) -> dict[int, FloatArray]:
-        """Finish a decode call.
+    def end(self, *, ran: bool = True) -> dict[int, FloatArray]:
+        """Finish a decode call; ``ran`` says whether it ran to its end.
 
         Returns:
             layer -> float32 ``[n_rows, d]``: the captured rows, in batch order.
 
         Raises:
             BaseException: whatever an edit raised inside the callback, as itself.
+            ArchitectureError: the graph has no output of that name, so nothing was done there.
         """
         error, self._error = self._error, None
         captured, self._captured = self._captured, {}
         if error is not None:
             raise error
+        missed = (self._edits.keys() | self._captures) - self._first_row.keys()
+        if ran and missed:
+            raise ArchitectureError(
+                f"this architecture does not show the output of layer {min(missed)}",
+                "Only plain addition works on it, one steering at a time.",
+            )
         return {
             layer: parts[0] if len(parts) == 1 else np.concatenate(parts)
             for layer, parts in captured.items()

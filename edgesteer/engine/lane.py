@@ -235,7 +235,7 @@ class Lane:
             while rc == 1 and self.evict():
                 rc = self.context.decode(n)
             if self.context.hook is not None:
-                captured = self.context.hook.end()
+                captured = self.context.hook.end(ran=rc == 0)
         except BaseException:
             self._take_back(starts)
             raise
