@@ -24,14 +24,14 @@ from edgesteer import (
     VectorFileError,
     VectorMismatchError,
 )
-from edgesteer.engine import arch
+from edgesteer.engine import arch, hooks
 from edgesteer.engine.context import Context
 from edgesteer.engine.ggml import Ggml
 from edgesteer.errors import EdgesteerWarning, EngineError
 from edgesteer.vector import Calibration
 
 from ..tiny import write_model
-from .tools import PROMPT, vector
+from .tools import PROMPT, steering, vector
 
 OpenTiny = Callable[..., Model]
 V = vector()
@@ -140,6 +140,20 @@ def test_an_architecture_that_ignores_vectors_is_refused(
     fresh = open_tiny()
     assert fresh.ask(PROMPT, steer=V, max_tokens=1).carrier == "native"
     assert arch.has_effect(fresh)
+
+
+def test_an_architecture_that_hides_its_layers_is_refused_by_the_callback(
+    open_tiny: OpenTiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steering that would do nothing is an error; what llama.cpp does itself still works."""
+    monkeypatch.setattr(hooks, "_PREFIX", b"l_last-")
+    model = open_tiny()
+    for steer in (steering("ablate:v=1"), steering("v=1?decay=3")):
+        with pytest.raises(ArchitectureError, match="layer 1"):
+            model.ask(PROMPT, steer=steer, max_tokens=1)
+    with pytest.raises(ArchitectureError):
+        model.capture(["abc"])
+    assert model.ask(PROMPT, steer=V, max_tokens=1).carrier == "native"
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF" + bytes(60), b"hello" * 99])

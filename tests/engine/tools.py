@@ -200,8 +200,8 @@ def _spy(lane: Lane, rows: list[Floats]) -> Callable[[], None]:
     def arm_all(edits: Any = None, *_: Any, **__: Any) -> None:
         arm(edits, captures=frozenset(range(n_layer)))
 
-    def keep() -> dict[int, Floats]:
-        found = end()
+    def keep(*, ran: bool = True) -> dict[int, Floats]:
+        found = end(ran=ran)
         if len({len(block) for block in found.values()}) == 1:
             rows.append(np.stack([found[layer] for layer in range(n_layer)]))
         return found
