@@ -150,7 +150,8 @@ def _readers(
 ) -> tuple[ActivationCapture, Model | None, WorkingCopy | None]:
     """What reads the activations, the open model to calibrate on (None: not wanted), its copy.
 
-    The copy is the working copy that the model runs on; None for its own file.
+    The copy is the working copy that is read; None for the model's own file, which is what is
+    calibrated on.
     """
     from edgesteer.cli import _open
     from edgesteer.cli._copies import reading_copy
@@ -165,7 +166,7 @@ def _readers(
         )
     if by_torch and options["tune"]:
         raise InputError("torch reads no working copy", "leave out --tune or --capture torch")
-    model, copy = None, None
+    model, copy, copied = None, None, False
     if calibrate or not by_torch:
         copy = None if by_torch else reading_copy(model_name, options, library)
         copied = copy is not None and copy.path != library.find_model(model_name).path
@@ -174,7 +175,10 @@ def _readers(
     if model is not None and not by_torch:
         from convert.capture.llama import LlamaCapture
 
-        return LlamaCapture(model), model if calibrate else None, copy
+        capture = LlamaCapture(model)
+        if calibrate and copied:  # strengths are for the file that answers, not for its copy
+            model = stack.enter_context(_open.open_model(model_name, options, library))
+        return capture, model if calibrate else None, copy
     from convert.capture.torch import TorchCapture
 
     path = model_name if folder else library.find_model(model_name).path

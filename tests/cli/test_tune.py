@@ -116,6 +116,23 @@ def test_extract_reads_by_the_copy_that_was_chosen(
     assert "working_copy" not in meta
 
 
+@pytest.mark.parametrize("model", ["tiny", "tiny@q8_0"])
+def test_extract_calibrates_on_the_file_that_answers(
+    invoke: Invoke, pairs: Path, library: Library, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    invoke("models", "tune", "tiny", "--use", "q8_0")
+    chosen = library.find_model(model).path
+    seen: list[Path] = []
+
+    def calibration(model: Model, *_: object) -> None:
+        seen.append(model.path)
+
+    monkeypatch.setattr("edgesteer.cli.extract._calibration", calibration)
+    result = invoke("extract", str(pairs), "-m", model, "--threads", "1", "--json")
+    assert json.loads(result.stdout)["meta"]["working_copy"].startswith("q8_0")
+    assert seen == [chosen]
+
+
 def test_extract_makes_the_copy_when_asked(invoke: Invoke, pairs: Path, library: Library) -> None:
     _told, meta = extract(invoke, pairs, "--tune")
     assert "bf16" in str(meta["working_copy"])
