@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesteer import ControlVector, InputError, Library, ModelIdentity, Recipe, Steering, names
+from edgesteer.errors import VectorFileError
 
 LLAMA = ModelIdentity("llama", 4, 2, "Little Llama")
 QWEN = ModelIdentity("qwen2", 4, 2, "Qwen 2.5")
@@ -44,6 +45,16 @@ def test_a_vector_is_saved_again_where_it_is_found(library: Library) -> None:
     assert library.load_vector("calm", QWEN).directions[1].tolist() == [3.0, 0.0]
     with pytest.raises(InputError):
         library.save_vector(theirs, "calm")
+
+
+def test_a_damaged_file_does_not_hide_the_one_that_fits(library: Library) -> None:
+    library.vectors_folder.mkdir(parents=True)
+    (library.vectors_folder / "calm.gguf").write_bytes(b"GGUF")
+    with pytest.raises(VectorFileError):
+        library.find_vector("calm", LLAMA)
+    path = library.save_vector(CALM, "calm", replace=True)
+    assert library.find_vector("calm", LLAMA) == path
+    assert library.save_vector(CALM, "calm", replace=True) == path
 
 
 def test_a_folder_is_no_vector(library: Library) -> None:
