@@ -13,6 +13,8 @@ from edgesteer.cli import _options as shared
 from edgesteer.cli._complete import models
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgesteer.library import Library
 
 
@@ -87,14 +89,15 @@ def _examine(name: str, options: dict[str, Any], library: Library, as_json: bool
             "model": model.name,
             "path": str(model.path),
             "architecture": identity.architecture,
-            "layers": f"{model.n_layer}, 1-{model.n_layer - 1} can be steered",
-            "width": model.n_embd,
-            "context": model.n_ctx,
-            "chat template": "yes" if model.has_chat_template else "none: use --raw",
+            "n_layer": model.n_layer,
+            "steerable_layers": [1, model.n_layer - 1],
+            "n_embd": model.n_embd,
+            "n_ctx": model.n_ctx,
+            "chat_template": model.has_chat_template,
         }
         if not as_json:
-            _print(backend)
-            _print(facts)
+            _print(_told(backend))
+            _print(_told(facts))
         proof = prove(model)
     if not as_json:
         verdict = "STEERING WORKS" if proof.works else "STEERING DOES NOT WORK"
@@ -118,9 +121,24 @@ def _backend() -> dict[str, Any]:
 
     used = re.findall(r"(\w+) = 1\b", llama.system_info())
     return {
-        "gpu": "can be used" if llama.gpu_available() else "none in this build of llama.cpp",
-        "cpu features": ", ".join(used) or "none reported",
+        "gpu": llama.gpu_available(),
+        "cpu_features": used,
     }
+
+
+def _told(facts: dict[str, Any]) -> dict[str, Any]:
+    """The same for people."""
+    words: dict[str, tuple[str, Callable[[Any], object]]] = {
+        "gpu": ("gpu", lambda can: "can be used" if can else "none in this build of llama.cpp"),
+        "cpu_features": ("cpu features", lambda used: ", ".join(used) or "none reported"),
+        "n_layer": ("layers", str),
+        "steerable_layers": ("can be steered", lambda ends: f"layers {ends[0]}-{ends[1]}"),
+        "n_embd": ("width", str),
+        "n_ctx": ("context", str),
+        "chat_template": ("chat template", lambda has: "yes" if has else "none: use --raw"),
+    }
+    known = {key: words.get(key, (key, str)) for key in facts}
+    return {label: say(facts[key]) for key, (label, say) in known.items()}
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -127,6 +127,12 @@ def test_doctor_proves_that_steering_acts(opened: Opened, invoke: Invoke) -> Non
     assert found["ok"]
     assert [check["ok"] for check in found["proof"]["checks"]] == [True, True]
     assert found["versions"]["numpy"] == np.__version__
+    model = found["model"]
+    assert (model["n_layer"], model["steerable_layers"], model["n_embd"]) == (4, [1, 3], 8)
+    assert model["chat_template"] is True
+    assert type(found["backend"]["gpu"]) is bool
+    assert not [key for part in ("model", "backend") for key in found[part] if " " in key]
+    assert "can be steered    layers 1-3\n" in result.stdout
 
 
 class Deaf(FakeModel):
