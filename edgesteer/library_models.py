@@ -16,6 +16,7 @@ from pathlib import Path
 from edgesteer.atomic import write_atomic
 from edgesteer.errors import FileWriteError, InputError, ModelError, NotFoundError
 from edgesteer.model_places import (
+    OLLAMA,
     ModelEntry,
     bundled_models,
     cache_folders,
@@ -176,7 +177,7 @@ class ModelShelf:
         for path in gguf_models(self.models_folder):
             yield ModelEntry(path.stem, path, "library"), False
         for entry in cached_models(self.caches):
-            yield entry, False
+            yield entry, entry.source.startswith(OLLAMA)  # one blob may have several tags
 
     def _joined(self, file: str) -> Path:
         return self.cache / "models" / file

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -22,6 +23,11 @@ from edgesteer.errors import ModelError, NotFoundError
 
 __all__ = ["BundledModel", "ModelEntry", "bundled_models", "cache_folders", "cached_models"]
 
+OLLAMA = "Ollama"
+"""Ollama keeps its models as blobs that have no name of their own: see `cached_models`."""
+
+_OLLAMA_WEIGHTS = "application/vnd.ollama.image.model"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BLOCK = 1 << 20
 _LATER_SHARD = re.compile(r"-(?!00001-)\d{5}-of-\d{5}$")
 
@@ -153,7 +159,8 @@ def cache_folders(
 ) -> dict[str, tuple[Path, ...]]:
     """The folders where other programs keep GGUF files, by the program's name.
 
-    Looks at HF_HUB_CACHE, HF_HOME and LLAMA_CACHE as those programs do. The folders may not exist.
+    Looks at HF_HUB_CACHE, HF_HOME, LLAMA_CACHE and OLLAMA_MODELS as those programs do. The folders
+    may not exist.
     """
     env = os.environ if environ is None else environ
     home = Path.home() if home is None else home
@@ -168,6 +175,7 @@ def cache_folders(
         "Hugging Face": (Path(env["HF_HUB_CACHE"]) if env.get("HF_HUB_CACHE") else hub,),
         "LM Studio": (home / ".lmstudio" / "models", home / ".cache" / "lm-studio" / "models"),
         "llama.cpp": (Path(env["LLAMA_CACHE"]) if env.get("LLAMA_CACHE") else llama,),
+        OLLAMA: (Path(env.get("OLLAMA_MODELS") or home / ".ollama" / "models"),),
     }
 
 
@@ -175,8 +183,35 @@ def cached_models(folders: Mapping[str, tuple[Path, ...]]) -> Iterator[ModelEntr
     """The models in other programs' caches; later shards and vision projectors are left out."""
     for program, places in folders.items():
         for place in places:
+            if program == OLLAMA:
+                yield from _ollama_models(place)
+                continue
             for path in gguf_models(place):
                 yield ModelEntry(path.stem, path, f"{program} cache")
+
+
+def _ollama_models(folder: Path) -> Iterator[ModelEntry]:
+    """The models that manifests/HOST/OWNER/NAME/TAG of an Ollama store describe, as NAME:TAG."""
+    root = folder / "manifests"
+    for path in sorted(root.glob("*/*/*/*")) if root.is_dir() else ():
+        host, owner, name, tag = path.relative_to(root).parts
+        blob = _ollama_blob(path)
+        if blob is None or not (file := folder / "blobs" / blob).is_file():
+            continue
+        spaces = [host, owner] if host != "registry.ollama.ai" else [owner] * (owner != "library")
+        yield ModelEntry("/".join([*spaces, f"{name}:{tag}"]), file, f"{OLLAMA} cache")
+
+
+def _ollama_blob(manifest: Path) -> str | None:
+    """The file name of the weights that a manifest names; None when there are none."""
+    try:
+        for layer in json.loads(manifest.read_text(encoding="utf-8"))["layers"]:
+            digest = layer["digest"]
+            if layer["mediaType"] == _OLLAMA_WEIGHTS and _DIGEST.fullmatch(digest):
+                return str(digest).replace(":", "-")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass  # no manifest
+    return None
 
 
 def gguf_models(folder: Path) -> list[Path]:

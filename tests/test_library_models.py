@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from edgesteer import InputError, Library
-from edgesteer.model_places import BundledModel
+from edgesteer.model_places import BundledModel, cache_folders
 
 GGUF = b"GGUF" + bytes(28)
 
@@ -63,3 +64,42 @@ def test_a_name_of_another_file_is_replaced_when_asked(library: Library, tmp_pat
     assert "--force" in caught.value.hint
     assert library.add_model(second, "mine", replace=True) == library.find_model("mine")
     assert library.find_model("mine").path == second
+
+
+def ollama_model(store: Path, name: str, digest: str, kind: str = "model") -> Path:
+    """A manifest of an Ollama store, and the blob that it names."""
+    manifest = store / "manifests" / name
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    layers = [
+        {"mediaType": "application/vnd.ollama.image.template", "digest": f"sha256:{'0' * 64}"},
+        {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}"},
+    ]
+    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
+    return model_file(store / "blobs" / f"sha256-{digest}")
+
+
+def test_models_of_ollama(library: Library, tmp_path: Path) -> None:
+    store = tmp_path / "ollama"
+    library.caches = cache_folders({"OLLAMA_MODELS": str(store)}, tmp_path)
+    assert library.caches["Ollama"] == (store,)
+    assert cache_folders({}, tmp_path)["Ollama"] == (tmp_path / ".ollama" / "models",)
+    one = ollama_model(store, "registry.ollama.ai/library/llama3.2/1b", "a" * 64)
+    ollama_model(store, "registry.ollama.ai/library/llama3.2/latest", "a" * 64)
+    two = ollama_model(store, "registry.ollama.ai/someone/tiny/q4", "b" * 64)
+    ollama_model(store, "hf.co/someone/tiny-GGUF/Q8_0", "c" * 64)
+    ollama_model(store, "registry.ollama.ai/library/no/weights", "d" * 64, "tensor")
+    ollama_model(store, "registry.ollama.ai/library/no/blob", "e" * 64).unlink()
+    ollama_model(store, "registry.ollama.ai/library/out/side", "../../../f")
+    for number, text in enumerate(("{", "[]", "3", '{"layers": [3]}', '{"layers": [{}]}')):
+        (store / "manifests/registry.ollama.ai/library/no" / str(number)).write_text(text)
+    names = [entry.name for entry in library.models()]
+    assert sorted(names) == [
+        *("boxed", "hf.co/someone/tiny-GGUF:Q8_0", "llama3.2:1b", "llama3.2:latest"),
+        "someone/tiny:q4",
+    ]
+    found = library.find_model("llama3.2:1b")
+    assert (found.path, found.source) == (one, "Ollama cache")
+    assert library.find_model("llama3.2:latest").path == one
+    assert library.find_model("someone/tiny:q4").path == two
+    library.add_model(one, "mine")
+    assert library.find_model("mine").path == library.find_model("llama3.2:1b").path

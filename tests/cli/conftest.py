@@ -29,6 +29,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     monkeypatch.setenv("COLUMNS", "100")
     for name in ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
     monkeypatch.setattr("edgesteer.library_models.bundled_models", lambda: ())
     monkeypatch.setattr("edgesteer.model_places.bundled_models", lambda: ())
     return Library()
