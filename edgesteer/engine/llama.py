@@ -26,7 +26,8 @@ C: Any = llama_cpp
 log = logging.getLogger("edgesteer.llama")
 logging.getLogger("edgesteer").addHandler(logging.NullHandler())  # nothing goes to the screen
 
-_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.DEBUG}
+#: llama.cpp warns of much that is ordinary here (a full cache, an odd vocabulary): one step down.
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.INFO, 4: logging.WARNING}
 
 
 def _forward_log(level: int, text: bytes, _user: int | None) -> None:
