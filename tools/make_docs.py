@@ -50,7 +50,12 @@ FOLDERS = {
     "bench": "side-by-side measurements: `make bench`",
     "tools": "scripts for the Makefile",
     "docs": "for reading",
-    "tests": "laws, real engine on tiny weights, real model, transcripts, hostile files",
+    "tests": "laws, real engine on tiny weights, real model, transcripts",
+    "tests/cli": "the commands and the chat, as transcripts",
+    "tests/convert": "pairs, captures, directions, quality",
+    "tests/engine": "laws and faults of the engine, on real llama.cpp",
+    "tests/measure": "calibration, and the effect on real weights",
+    "tests/values": "vectors, files, steering, layers",
     ".ci": "for machines that run the tests",
 }
 TOP = (".ci", "bench", "convert", "docs", "edgesteer", "models", "tests", "tools")
@@ -130,10 +135,12 @@ def tree(folder: Path, depth: int = 0) -> Iterator[tuple[str, str]]:
     for path in inside:
         if path.is_dir():
             rows = list(tree(path, depth + 1))
+            if folder == ROOT / "tests":  # their names say what is in them
+                rows = rows and [("", "")]
             if rows:
                 name = path.relative_to(ROOT).as_posix()
                 yield f"{'  ' * depth}{path.name}/", FOLDERS.get(name) or package_comment(path)
-                yield from rows
+                yield from (row for row in rows if row[0])
 
 
 def package_comment(folder: Path) -> str:
