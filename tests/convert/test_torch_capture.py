@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import transformers
 
 from convert.capture.torch import TorchCapture
 from convert.capture.torch_model import find_blocks, pick_device
@@ -26,8 +28,6 @@ from edgesteer.errors import (
 
 from .pair_texts import cosines
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.torch
 
 LAYERS, WIDTH, CONTEXT = 4, 64, 96
