@@ -79,7 +79,8 @@ class RootGroup(LazyGroup):
             self._trace(ctx)
             where = f"{error.filename}: " if error.filename else ""
             hint = ""
-            if isinstance(error, PermissionError | NotADirectoryError | FileExistsError):
+            refused = (PermissionError, NotADirectoryError, FileExistsError)
+            if error.filename and isinstance(error, refused):
                 hint = f"check the permissions of {error.filename}, or set EDGESTEER_HOME"
             show_error(EdgesteerError(f"{where}{error.strerror or error}", hint))
             code = FAILED

@@ -43,5 +43,5 @@ def _check_names(request: Request) -> None:
     try:
         request.steering.bind(request.library.load_vector)
     except NotFoundError as error:
-        hint = f"{error.hint}; --force saves the recipe all the same"
+        hint = f"{error.hint} (--force saves the recipe all the same)"
         raise NotFoundError(error.message, hint) from error
