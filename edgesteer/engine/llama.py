@@ -154,6 +154,7 @@ class Weights:
         self.adds_bos = bool(C.llama_vocab_get_add_bos(self._vocab))
         self._pieces: dict[tuple[int, bool], bytes] = {}
         self._ends: dict[int, bool] = {}
+        self._all_ends: list[int] | None = None
         self._adapters: dict[Path, Any] = {}
 
     @staticmethod
@@ -182,7 +183,9 @@ class Weights:
 
     def end_tokens(self) -> list[int]:
         """All tokens that end an answer."""
-        return [token for token in range(self.n_vocab) if self.is_end(token)]
+        if self._all_ends is None:
+            self._all_ends = [token for token in range(self.n_vocab) if self.is_end(token)]
+        return self._all_ends
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
         """Token ids of ``text``; ``add_special`` adds what the model wants at the start."""
