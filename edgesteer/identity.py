@@ -11,11 +11,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgesteer.errors import InputError, ModelError, VectorFileError, VectorMismatchError
 from edgesteer.gguf_header import F32, GgufHeader, clip, read_header
 
-__all__ = ["ModelIdentity", "read_model_identity"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ModelIdentity", "read_model_identity", "weights_id"]
 
 _SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.gguf")
 _MOST_LAYERS, _MOST_WIDTH = 100_000, 1_000_000
@@ -140,20 +145,26 @@ def _is_text(value: object) -> bool:
 
 
 def _weights_id(headers: list[GgufHeader]) -> str:
-    """SHA-256 over names and bytes of the F32 *_norm.weight tensors, sorted by name."""
-    norms = {
-        name: header
-        for header in headers
-        for name, info in header.tensors.items()
-        if name.endswith("_norm.weight") and info.type == F32
-    }
-    if not norms:
-        return ""
+    return weights_id(
+        {
+            name: header.tensor_f32(name)
+            for header in headers
+            for name, info in header.tensors.items()
+            if name.endswith("_norm.weight") and info.type == F32
+        }
+    )
+
+
+def weights_id(norms: Mapping[str, NDArray[np.float32]]) -> str:
+    """SHA-256 over names and bytes of the F32 *_norm.weight tensors, sorted by name; "" for none.
+
+    `norms` maps GGUF tensor names to float32 arrays.
+    """
     digest = hashlib.sha256()
     for name in sorted(norms):
         digest.update(name.encode("utf-8") + b"\0")
-        digest.update(norms[name].tensor_f32(name).astype("<f4", copy=False).tobytes())
-    return digest.hexdigest()
+        digest.update(norms[name].astype("<f4", copy=False).tobytes())
+    return digest.hexdigest() if norms else ""
 
 
 def _parts(path: Path) -> list[Path]:

@@ -5,7 +5,6 @@ Does not know GGUF files: it says what a conversion of these weights would carry
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesteer.identity import ModelIdentity
+from edgesteer.identity import ModelIdentity, weights_id
 
 __all__ = ["architecture_of", "hf_identity"]
 
@@ -75,11 +74,7 @@ def _weights_id(model: Any, model_type: str) -> str:
 
     if model_type not in SAME_NORMS or model.dtype != torch.float32:
         return ""
-    norms = _norms(model.named_parameters())
-    digest = hashlib.sha256()
-    for name in sorted(norms):
-        digest.update(name.encode() + b"\0" + norms[name].astype("<f4", copy=False).tobytes())
-    return digest.hexdigest() if norms else ""
+    return weights_id(_norms(model.named_parameters()))
 
 
 def _norms(parameters: Iterable[tuple[str, Any]]) -> dict[str, NDArray[np.float32]]:

@@ -155,13 +155,9 @@ class Weights:
         self.n_embd = int(C.llama_model_n_embd(self._model))
         self.n_vocab = int(C.llama_vocab_n_tokens(self._vocab))
         self.n_ctx_train = int(C.llama_model_n_ctx_train(self._model))
-        self.n_bytes = int(C.llama_model_size(self._model))
         self.description = self._text(C.llama_model_desc, self._model)
         self.recurrent = bool(
             C.llama_model_is_recurrent(self._model) or C.llama_model_is_hybrid(self._model)
-        )
-        self.generative = bool(C.llama_model_has_decoder(self._model)) and not bool(
-            C.llama_model_has_encoder(self._model)
         )
         self.bos, self.eos = (
             int(C.llama_vocab_bos(self._vocab)),

@@ -118,7 +118,6 @@ class ActiveSequence:
     n_generated: int = 0
     n_cached: int | None = None
     carrier: str = "none"
-    generated: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     gates: GateState = field(default_factory=GateState)
     serial: int = field(default_factory=lambda: next(_serial))

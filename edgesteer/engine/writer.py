@@ -46,7 +46,6 @@ class Writer:
             return "stop"
         text = sequence.text.feed(self._weights.piece(token))
         sequence.n_generated += 1
-        sequence.generated.append(token)
         sequence.tokens.append(token)
         if text:
             sequence.listener.on_text(text)
