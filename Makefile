@@ -75,5 +75,5 @@ $(VENV)/.all: $(PY) pyproject.toml constraints.txt
 	@echo "Installing edgesteer, the torch side and the developer tools into $(VENV)"
 	@$(call SHOW,torch) $(PIP) $(TORCH)
 	@$(PY) -c 'import llama_cpp' 2>/dev/null || echo "llama.cpp is compiled once; that takes some minutes"
-	@$(call SHOW,all) $(PIP) -e '.[demo,convert,dev]'
+	@$(call SHOW,all) $(PIP) -e '.[demo,convert,serve,report,cluster,hub,dev]'
 	@touch $@ $(VENV)/.demo

@@ -16,6 +16,8 @@ the rest.
     [[pairs]]                         pairs written out
     user = "..."                      positive = "..."   negative = "..."   system = "..."
     [heldout]                         [[heldout.stems]], [[heldout.pairs]]: for judging only
+    [[items]]                         user, positive, negative: for measuring effects only
+    score = "..."                     how open answers are scored (edgesteer.measure.questions)
 
 Stems meet personas along diagonals, so that the first n pairs use both evenly, whatever n. A
 held-out stem meets one persona, in turn: as many judgements, at a fraction of the reading.
@@ -39,9 +41,9 @@ __all__ = ["parse", "read"]
 
 FORMAT = 1
 TEMPLATES = ("persona",)
-TEXT_KEYS = ("name", "description", "positive_name", "negative_name")
+TEXT_KEYS = ("name", "description", "positive_name", "negative_name", "score")
 LIST_KEYS = ("positive", "negative", "questions")
-TOP_KEYS = ("format", "template", *TEXT_KEYS, *LIST_KEYS, "stems", "pairs", "heldout")
+TOP_KEYS = ("format", "template", *TEXT_KEYS, *LIST_KEYS, "stems", "pairs", "heldout", "items")
 STEM_KEYS = ("user", "answer")
 PAIR_KEYS = ("user", "positive", "negative", "system")
 HELDOUT_KEYS = ("stems", "pairs")
