@@ -128,7 +128,7 @@ def _from_jsonl(content: str, source: str, name: str) -> QuestionSet:
             asked.append(row["prompt"])
         else:
             items.append(_item(row, f"{source}, line {number}"))
-    return QuestionSet(name, *(_turn(items, asked, turn) for turn in (0, 1)))
+    return QuestionSet(name, _turn(items, asked, 0), _turn(items, asked, 1))
 
 
 def _turn(items: list[Item], asked: list[str], turn: int) -> Questions:
@@ -151,6 +151,7 @@ def _item(row: object, at: str) -> Item:
     for key in ("prompt", "system"):
         if not isinstance(named.get(key, ""), str):
             raise PairsError(f"{at}: {key!r} is no text", _EXAMPLE)
-    words = (named.get("prompt", ""), named["positive"], named["negative"])
-    return Item(*(word.strip() for word in words), named.get("system"))
-
+    prompt, positive, negative = (
+        str(named.get(key, "")).strip() for key in ("prompt", "positive", "negative")
+    )
+    return Item(prompt, positive, negative, named.get("system"))
