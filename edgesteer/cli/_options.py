@@ -20,6 +20,7 @@ __all__ = [
     "device_options",
     "engine_options",
     "force_option",
+    "group",
     "json_option",
     "model_option",
     "out_option",
@@ -34,7 +35,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
 
-def _group(*options: Decorator[Any]) -> Decorator[Any]:
+def group(*options: Decorator[Any]) -> Decorator[Any]:
+    """Several options as one decorator, shown in the order in which they are given."""
+
     def decorate(command: Any) -> Any:
         for option in reversed(options):
             command = option(command)
@@ -94,7 +97,7 @@ model_option = click.option(
     help="A model's name or GGUF file.  [default: smollm2]",
 )
 
-steering_options = _group(
+steering_options = group(
     click.option(
         "-s",
         "--steer",
@@ -118,7 +121,7 @@ steering_options = _group(
     ),
 )
 
-device_options = _group(
+device_options = group(
     click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "gpu"]),
@@ -140,7 +143,7 @@ device_options = _group(
     ),
 )
 
-engine_options = _group(
+engine_options = group(
     device_options,
     click.option(
         "--ctx",
@@ -152,7 +155,7 @@ engine_options = _group(
     ),
 )
 
-sampling_options = _group(
+sampling_options = group(
     click.option("--system", metavar="TEXT", help="The system message."),
     click.option(
         "--max-tokens",
@@ -195,14 +198,14 @@ sampling_options = _group(
     ),
 )
 
-save_option = _group(
+save_option = group(
     click.option("--save", metavar="RECIPE", help="Save model, steering and settings as a recipe."),
     click.option("--force", is_flag=True, help="Replace the recipe that --save names."),
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-output_options = _group(
+output_options = group(
     click.option(
         "-q",
         "--quiet",

@@ -1,0 +1,66 @@
+"""The options of `edgesteer extract`, in groups: which pairs, how they are read, what is kept.
+
+Does not know what they are used for (extract.py and _extract_steps.py do).
+"""
+
+from __future__ import annotations
+
+import click
+
+from edgesteer.cli import _options as shared
+from edgesteer.cli._copies import copy_options
+
+__all__ = ["TRAIT_PAIRS", "keeping_options", "pairs_options", "reading_options"]
+
+#: Balanced over stems and personas, this many give a direction close to that of all pairs.
+TRAIT_PAIRS = 64
+
+pairs_options = shared.group(
+    click.option(
+        "--max-pairs",
+        type=click.IntRange(min=2),
+        metavar="N",
+        help=f"Read the first N pairs only: quicker, less exact.  [default: "
+        f"all; {TRAIT_PAIRS} of a trait]",
+    ),
+)
+
+reading_options = shared.group(
+    click.option(
+        "--capture",
+        type=click.Choice(["llama", "torch"]),
+        default="llama",
+        show_default=True,
+        help="Who reads the activations: llama.cpp on the very file, or torch.",
+    ),
+    click.option(
+        "--method",
+        default="mean-difference",
+        show_default=True,
+        metavar="NAME",
+        help="How a direction is made of them; pca is the other one.",
+    ),
+    click.option(
+        "--positions",
+        default="last",
+        show_default=True,
+        metavar="TOKENS",
+        help="Which tokens are read: last, mean, answer, or a number.",
+    ),
+    click.option(
+        "-l",
+        "--layers",
+        metavar="LAYERS",
+        help="Layers to read and to steer.  [default: read all, recommend the best]",
+    ),
+    copy_options,
+)
+
+keeping_options = shared.group(
+    click.option("--name", help="Its name.  [default: that of the pairs]"),
+    click.option("--no-calibrate", is_flag=True, help="Keep the natural length of the directions."),
+    shared.out_option,
+    click.option(
+        "--force", is_flag=True, help="Keep the vector even if the pairs do not share a direction."
+    ),
+)
