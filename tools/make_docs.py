@@ -41,6 +41,7 @@ COMMENTS = {
 FOLDERS = {
     "edgesteer": "the runtime; importing it costs no torch, no llama_cpp, no gguf until used",
     "edgesteer/cli": "one file a command, imported when it is used",
+    "edgesteer/report": "HTML reports and pictures; knows nothing of models",
     "edgesteer/engine": "the decode loop on llama.cpp's public C API",
     "edgesteer/traits": "built-in contrast pairs, written for this project",
     "convert": "making vectors; the runtime imports it only inside the commands that need it",
@@ -55,6 +56,7 @@ FOLDERS = {
     "tests/convert": "pairs, captures, directions, quality",
     "tests/engine": "laws and faults of the engine, on real llama.cpp",
     "tests/measure": "calibration, and the effect on real weights",
+    "tests/report": "report pages and pictures",
     "tests/values": "vectors, files, steering, layers",
     ".ci": "for machines that run the tests",
 }

@@ -1,0 +1,109 @@
+"""Statistics held against what is known exactly: coverage, planted effects, textbook values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesteer.errors import InputError
+from edgesteer.measure import stats
+
+numbers = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=30)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(300):
+        found = stats.mean_interval(rng.exponential(1.0, 40), seed=trial, resamples=400)
+        hits += found.low <= 1.0 <= found.high
+    assert 0.90 <= hits / 300 <= 0.98
+
+
+def test_the_quick_mean_and_the_general_bootstrap_agree() -> None:
+    rows = np.random.default_rng(1).normal(size=25)
+    quick = stats.mean_interval(rows, seed=7)
+    general = stats.bootstrap(rows, lambda x: float(x.mean()), seed=7)
+    assert quick.low == pytest.approx(general.low)
+    assert quick.high == pytest.approx(general.high)
+
+
+def test_same_seed_same_interval_and_another_seed_another() -> None:
+    rows = np.random.default_rng(2).normal(size=20)
+    assert stats.mean_interval(rows, seed=1) == stats.mean_interval(rows, seed=1)
+    assert stats.mean_interval(rows, seed=1) != stats.mean_interval(rows, seed=2)
+
+
+@given(numbers, st.floats(-20, 20, width=32))
+def test_a_shift_of_all_items_shifts_the_interval(rows: list[float], by: float) -> None:
+    here = stats.mean_interval(rows, seed=3, resamples=200)
+    there = stats.mean_interval(np.array(rows) + by, seed=3, resamples=200)
+    assert there.value == pytest.approx(here.value + by, abs=1e-6)
+    assert here.low - 1e-9 <= here.high + 1e-9
+
+
+def test_one_item_says_that_it_is_one() -> None:
+    found = stats.mean_interval([2.5], seed=0)
+    assert (found.low, found.value, found.high, found.n) == (2.5, 2.5, 2.5, 1)
+
+
+def test_items_are_drawn_whole() -> None:
+    rows = np.stack([np.arange(30.0), -np.arange(30.0)], axis=1)  # both halves of an item cancel
+    found = stats.bootstrap(rows, lambda x: float(x.sum(axis=1).mean()), seed=0)
+    assert (found.low, found.high) == (0.0, 0.0)
+
+
+def test_sign_flips_are_exact_for_few_items() -> None:
+    assert stats.sign_flip([1.0, 2.0, 3.0, 4.0], seed=0) == pytest.approx(2 / 16)
+    assert stats.sign_flip([1.0, -1.0], seed=0) == 1.0
+    many = np.random.default_rng(0).normal(1.0, 1.0, 60)
+    assert stats.sign_flip(many, seed=0) < 0.001
+
+
+def test_sign_flips_are_fair_when_nothing_is_there() -> None:
+    rng = np.random.default_rng(4)
+    low = [stats.sign_flip(rng.normal(size=20), seed=i, draws=500) < 0.1 for i in range(200)]
+    assert 0.04 < np.mean(low) < 0.17
+
+
+def test_holm_matches_the_step_down_rule() -> None:
+    assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert stats.holm([]) == []
+
+
+@given(numbers, numbers)
+def test_auroc_is_the_share_of_ordered_pairs(high: list[float], low: list[float]) -> None:
+    pairs = [(a > b) + 0.5 * (a == b) for a in high for b in low]
+    assert stats.auroc(high, low) == pytest.approx(np.mean(pairs))
+    assert stats.auroc(high, low) + stats.auroc(low, high) == pytest.approx(1.0)
+
+
+def test_a_line_is_found_with_what_it_leaves() -> None:
+    line = stats.slope([-1, 0, 1], [-2, 0.3, 2])
+    assert line.slope == pytest.approx(2.0)
+    assert line.intercept == pytest.approx(0.1)
+    assert line.residual == pytest.approx(np.sqrt(np.mean(np.square([-0.1, 0.2, -0.1]))))
+    assert stats.slope([0, 1, 2], [3, 3, 3]).r2 == 1.0
+
+
+def test_spearman_sees_order_only() -> None:
+    x = np.arange(1.0, 10)
+    assert stats.spearman(x, np.exp(x)) == pytest.approx(1.0)
+    assert stats.spearman(x, -(x**3)) == pytest.approx(-1.0)
+    assert stats.spearman(x, np.ones(9)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: stats.mean_interval([], seed=0),
+        lambda: stats.mean_interval([1.0, float("nan")], seed=0),
+        lambda: stats.slope([1, 1], [2, 3]),
+        lambda: stats.slope([1, 2, 3], [2, 3]),
+    ],
+)
+def test_wrong_input_is_refused(wrong: object) -> None:
+    with pytest.raises(InputError):
+        wrong()  # type: ignore[operator]
