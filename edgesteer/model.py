@@ -23,6 +23,7 @@ from edgesteer.engine.context import KV_TYPES, Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
 from edgesteer.engine.llama import MAX_SEQUENCES, Weights, default_threads, plan_offload
 from edgesteer.engine.sequence import ActiveSequence, Request, Trace
+from edgesteer.engine.watch import Reading
 from edgesteer.errors import EdgesteerWarning, InputError
 from edgesteer.identity import read_model_identity
 from edgesteer.library import DEFAULT_MODEL, Library
@@ -32,7 +33,7 @@ from edgesteer.sampling import Sampling
 if TYPE_CHECKING:
     from edgesteer.chat import Chat
 
-__all__ = ["Capture", "Job", "Model", "Reply", "Stream", "Timing", "Usage"]
+__all__ = ["Capture", "Job", "Model", "Reading", "Reply", "Stream", "Timing", "Usage"]
 
 
 DEFAULT_CONTEXT = 4096
@@ -128,7 +129,8 @@ class Model(Reader):
                 ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``seed`` (drawn when
                 not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``,
                 ``grammar`` (GBNF), ``json_schema`` (text or dict), ``logit_bias`` (token or text ->
-                number), ``logprobs`` (how many alternatives to report with each token).
+                number), ``logprobs`` (how many alternatives to report with each token), ``watch``
+                (what to read while it is written, see :meth:`readouts`).
 
         Raises:
             EdgesteerError: of many kinds, each with a hint; see ``edgesteer.errors``.
@@ -194,7 +196,8 @@ class Model(Reader):
             dispatch: called with a function that runs such a callback, to move it to another
                 thread (``root.after_idle``, ``loop.call_soon_threadsafe``); without it callbacks
                 run on the engine's thread and must be short.
-            **options: as for :meth:`ask`.
+            **options: as for :meth:`ask`, and ``on_reading``, called with what was read at each
+                token of a watched answer.
         """
         job = self._prepare(prompt, on_piece, on_done, dispatch, **options)
         self._submit([job])
@@ -265,6 +268,8 @@ class Model(Reader):
         json_schema: str | Mapping[str, Any] | None = None,
         logit_bias: Mapping[int | str, float] | None = None,
         logprobs: int | None = None,
+        watch: Any = None,
+        on_reading: Callable[[Reading], None] | None = None,
         **sampling: float,
     ) -> Job:
         unknown = [key for key in sampling if key not in _SAMPLING]
@@ -286,7 +291,10 @@ class Model(Reader):
         notes: list[EdgesteerWarning] = []
         steering, plan = self._plan(steer, notes.append)
         told = tuple(map(str, notes))
-        job = Job(self._scheduler, steering, self._plan, told, on_piece, on_done, dispatch)
+        watched = self._watch(watch)
+        job = Job(
+            self._scheduler, steering, self._plan, told, on_piece, on_done, dispatch, on_reading
+        )
         request = Request(
             tokens=tuple(tokens),
             plan=plan,
@@ -297,6 +305,7 @@ class Model(Reader):
             ignore_eos=ignore_eos,
             history=history,
             constraints=constraints,
+            watch=watched,
         )
         job.sequence = ActiveSequence(request, job)
         return job

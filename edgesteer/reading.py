@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,16 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan, make_plan
 from edgesteer.engine.template import ChatTemplate
+from edgesteer.engine.watch import Watch
 from edgesteer.errors import ContextFullError, EdgesteerWarning, InputError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
 from edgesteer.plain import shown
 from edgesteer.steering import Steering, Term, as_steering
+
+if TYPE_CHECKING:
+    from edgesteer.monitor.readout import Readout
 
 FloatArray = npt.NDArray[np.float32]
 Prompt = str | Sequence[Mapping[str, str]]
@@ -146,6 +150,33 @@ class Reader:
     ) -> tuple[Steering, Plan]:
         steering = self.bind(steer, note)
         return steering, make_plan(steering, self.n_layer, self.n_embd, self._adapter)
+
+    def readouts(self, watch: Any) -> dict[str, Readout]:
+        """name -> read-out: what ``watch`` names, checked for this model.
+
+        Args:
+            watch: vectors' names ("calm formal@12"), a Readout, a ControlVector, or a list of
+                them. A vector is read by the read-out kept with it, or else raw.
+
+        Raises:
+            InputError, LayerError, NotFoundError, VectorMismatchError: it can not be read.
+        """
+        from edgesteer.monitor.watching import as_readouts
+
+        return as_readouts(
+            watch, self.identity, lambda name: self.library.load_vector(name, self.identity)
+        )
+
+    def _watch(self, watch: Any) -> Watch | None:
+        if watch is None:
+            return None
+        from edgesteer.monitor.watching import as_probe
+
+        probes = [as_probe(*item) for item in self.readouts(watch).items()]
+        return Watch(probes, self._token_text)
+
+    def _token_text(self, token: int) -> str:
+        return self._weights.piece(token, special=True).decode("utf-8", "replace")
 
     def _adapter(self, term: Term) -> Path:
         """The file of a term's ablation adapter, made from these very weights when first needed."""

@@ -237,7 +237,9 @@ class Scheduler:
         others = [s for s in self._active if s.plan.key != first.key or not s.plan.native]
         past = [seg.plan for s in self._active if not s.decoding for seg in s.segments]
         try:
-            lane = self.lane(hooked=bool(others) or not all(plan.native for plan in past))
+            watched = any(s.watched for s in self._active)
+            differ = bool(others) or not all(plan.native for plan in past)
+            lane = self.lane(hooked=differ or watched)
         except BaseException as error:  # noqa: BLE001, whoever needs that lane hears of it
             new = [s for s in self._active if s.slot is None]
             for sequence in new or others or list(self._active):

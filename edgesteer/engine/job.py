@@ -17,6 +17,7 @@ from typing import Any
 from edgesteer.engine.batch import Scheduler
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence, TokenLogprob, Trace
+from edgesteer.engine.watch import Reading
 from edgesteer.errors import EngineError
 from edgesteer.steering import Steering, Term
 
@@ -61,6 +62,7 @@ class Reply:
         carrier: what carried it: "none", "native", "callback", "lora", or two of them joined by +.
         seed: the seed that gives this answer again.
         logprobs: one for each token, when they were asked for.
+        readings: one for each token that was read, prompt and answer, when it was watched.
     """
 
     text: str
@@ -72,6 +74,7 @@ class Reply:
     seed: int
     warnings: tuple[str, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    readings: tuple[Reading, ...] = field(default=(), repr=False)
     trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
@@ -118,13 +121,16 @@ class Job:
         on_piece: Callable[[str], None] | None,
         on_done: Callable[[Job], None] | None,
         dispatch: Dispatch | None,
+        on_reading: Callable[[Reading], None] | None = None,
     ) -> None:
         self._scheduler, self._plan_for = scheduler, plan_for
         self._steering, self._warnings = steering, warnings
-        self._on_piece, self._on_done = on_piece, on_done
+        self._on_piece, self._on_done, self._on_reading = on_piece, on_done, on_reading
         self._dispatch = dispatch or (lambda call: call())
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._readings: queue.SimpleQueue[Reading | None] = queue.SimpleQueue()
         self._parts: list[str] = []
+        self._read: list[Reading] = []
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._reply: Reply | None = None
@@ -173,6 +179,21 @@ class Job:
         if self._error is not None:
             raise self._error
 
+    def readings(self) -> Iterator[Reading]:
+        """What a watched answer reads, token by token as it is fed; each goes to one reader.
+
+        The texts of the generated ones together are the answer: the last ones may have no values.
+
+        Raises:
+            EdgesteerError: what ended the answer, if it failed.
+        """
+        self._refuse_on_engine()
+        while (reading := self._readings.get()) is not None:
+            yield reading
+        self._readings.put(None)
+        if self._error is not None:
+            raise self._error
+
     def result(self, timeout: float | None = None) -> Reply:
         """Wait for the end.
 
@@ -211,14 +232,30 @@ class Job:
         if self._on_piece is not None:
             self._run(partial(self._on_piece, text))
 
+    def on_reading(self, reading: Reading) -> None:
+        """What was read at a token."""
+        self._read.append(reading)
+        self._readings.put(reading)
+        if self._on_reading is not None:
+            self._run(partial(self._on_reading, reading))
+
+    def _read_rest(self, sequence: ActiveSequence) -> None:
+        """The end of the text that came with tokens which were not read any more."""
+        shown = sum(len(reading.text) for reading in self._read if reading.generated)
+        if sequence.watched and (rest := self.text[shown:]):
+            last = len(sequence.tokens) - 1
+            self.on_reading(Reading(last, sequence.tokens[last], rest, generated=True))
+
     def on_end(self, sequence: ActiveSequence, finish: str, error: BaseException | None) -> None:
         """The end of the answer."""
+        self._read_rest(sequence)
         if self._error is None:
             self._error = error
         if self._error is None:
             self._reply = self._make_reply(sequence, finish)
         self._ended.set()
         self._pieces.put(None)
+        self._readings.put(None)
         if self._on_done is not None:
             self._run(partial(self._on_done, self))
 
@@ -262,6 +299,7 @@ class Job:
             seed=s.request.seed,
             warnings=self._warnings,
             logprobs=tuple(s.logprobs),
+            readings=tuple(self._read),
             trace=s.trace(),
         )
 
@@ -283,15 +321,27 @@ class Stream:
         finally:
             if not self.job.done:
                 self.job.cancel()
-            if self._on_reply is not None:
-                with contextlib.suppress(Exception):
-                    self._on_reply(self.job.result())
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._on_reply is not None:
+            with contextlib.suppress(Exception):
+                self._on_reply(self.job.result())
 
     def __iter__(self) -> Iterator[str]:
         return self._iterator
 
     def __next__(self) -> str:
         return next(self._iterator)
+
+    def readings(self) -> Iterator[Reading]:
+        """Instead of the text: what a watched answer reads, token by token (see Job.readings)."""
+        try:
+            yield from self.job.readings()
+        finally:
+            if not self.job.done:
+                self.job.cancel()
+            self._settle()
 
     def close(self) -> None:
         """Stop reading: an answer that still runs is cancelled."""

@@ -131,8 +131,12 @@ class Lane:
         part = sequence.part_at(start)
         end = min(part.end, start + min(chunk, self.context.n_batch))
         last = end == len(sequence.tokens)
-        self.feed(slot, sequence.tokens[start:end], part.plan, part.n_prompt, sequence.gates, last)
+        tokens, layers = sequence.tokens[start:end], sequence.watched
+        rows = self.feed(
+            slot, tokens, part.plan, part.n_prompt, sequence.gates, last, captures=layers
+        )
         sequence.note_carrier(self.hooked)
+        sequence.tell(start, end - start, rows)
         return last
 
     def feed(
@@ -144,8 +148,14 @@ class Lane:
         gates: GateState,
         want_last: bool,
         want_all: bool = False,
-    ) -> None:
-        """Feed tokens of one sequence under one plan, in one decode call."""
+        captures: frozenset[int] = frozenset(),
+    ) -> dict[int, FloatArray]:
+        """Feed tokens of one sequence under one plan, in one decode call.
+
+        Returns:
+            layer -> float32 ``[len(tokens), n_embd]`` for the layers in ``captures`` (hooked lanes
+            only), as steering left them; of the model's last block only the rows with an output.
+        """
         context, start, n = self.context, len(slot.tokens), len(tokens)
         context.set_adapter(plan.adapter)
         context.tokens[:n] = tokens
@@ -156,12 +166,13 @@ class Lane:
         if self.hooked:
             outputs = np.flatnonzero(context.outputs[:n]).tolist()
             positions = np.arange(start, start + n, dtype=np.int64)
-            self._arm([Part(plan, gates, positions, n_prompt, outputs)])
+            self._arm([Part(plan, gates, positions, n_prompt, outputs)], captures)
         else:
             context.set_vector(plan.buffer(prompt=start < n_prompt))
-        self._decode([(slot, start)], n)
+        rows = self._decode([(slot, start)], n)
         slot.tokens += tokens
         slot.stamps += plan.stamps(start, start + n, n_prompt)
+        return rows
 
     def step(self, sequences: Sequence[ActiveSequence]) -> None:
         """Feed the last chosen token of each sequence, in one decode call.
@@ -184,15 +195,18 @@ class Lane:
                 [
                     Part(s.plan, s.gates, np.array([start]), s.n_prompt, (0,))
                     for s, (_, start) in zip(sequences, starts, strict=True)
-                ]
+                ],
+                frozenset().union(*(s.watched for s in sequences)),
             )
         else:
             context.set_vector(sequences[0].plan.generated)
-        self._decode(starts, n)
+        rows = self._decode(starts, n)
         for sequence, (slot, start) in zip(sequences, starts, strict=True):
             slot.tokens.append(sequence.tokens[start])
             slot.stamps += sequence.plan.stamps(start, start + 1, sequence.n_prompt)
             sequence.note_carrier(self.hooked)
+        for i, (sequence, (_, start)) in enumerate(zip(sequences, starts, strict=True)):
+            sequence.tell(start, 1, {layer: rows[layer][i : i + 1] for layer in sequence.watched})
 
     def read(
         self, slot: Slot, tokens: Sequence[int], layers: frozenset[int], stop_after: int, out: bool
@@ -223,9 +237,9 @@ class Lane:
         slot.stamps += ["partial"] * n
         return rows
 
-    def _arm(self, parts: list[Part]) -> None:
+    def _arm(self, parts: list[Part], captures: frozenset[int]) -> None:
         if self.context.hook is not None:
-            self.context.hook.arm(self._rows.edits(parts))
+            self.context.hook.arm(self._rows.edits(parts), captures)
 
     def _decode(self, starts: Sequence[tuple[Slot, int]], n: int) -> dict[int, FloatArray]:
         """Decode; on any failure take back the rows of this call from every slot in it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from edgesteer.constraints import Constraints
 from edgesteer.engine.plan import PLAIN, Plan
 from edgesteer.engine.rows import GateState
 from edgesteer.engine.text import TextStream
+from edgesteer.engine.watch import FloatArray, Reading, Watch
 from edgesteer.sampling import Sampling
 
 _serial = itertools.count()
@@ -90,6 +91,7 @@ class Request:
     ignore_eos: bool = False
     history: Trace | None = None
     constraints: Constraints = field(default_factory=Constraints)
+    watch: Watch | None = None
 
 
 class Listener(Protocol):
@@ -97,6 +99,9 @@ class Listener(Protocol):
 
     def on_text(self, text: str) -> None:
         """A piece of the answer."""
+
+    def on_reading(self, reading: Reading) -> None:
+        """What was read at a token, once for each in their order; only of a watched request."""
 
     def on_end(self, sequence: ActiveSequence, finish: str, error: BaseException | None) -> None:
         """The end, with what ended it."""
@@ -120,6 +125,7 @@ class ActiveSequence:
     carrier: str = "none"
     logprobs: list[TokenLogprob] = field(default_factory=list)
     gates: GateState = field(default_factory=GateState)
+    pieces: list[str] = field(default_factory=list)
     serial: int = field(default_factory=lambda: next(_serial))
     submitted: float = field(default_factory=time.perf_counter)
     started: float = 0.0
@@ -134,6 +140,25 @@ class ActiveSequence:
         self._old = history.common(self.tokens) if history else Trace((), (), ())
         self.segments = list(self._old.segments)
         self.gates = self._old.gates.copy()
+        self._told = 0
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The layers whose rows are wanted."""
+        return self.request.watch.layers if self.request.watch else frozenset()
+
+    def tell(self, start: int, n: int, rows: Mapping[int, FloatArray]) -> None:
+        """Tell the listener what was read at the ``n`` tokens from ``start`` on, each once."""
+        watch = self.request.watch
+        if watch is None:
+            return
+        for position, values in enumerate(watch.values(rows, n), start):
+            if position < self._told:  # read again: its memory had to be given up
+                continue
+            self._told = position + 1
+            token, number = self.tokens[position], position - self.n_prompt
+            text = watch.piece(token) if number < 0 else self.pieces[number]
+            self.listener.on_reading(Reading(position, token, text, number >= 0, values))
 
     @property
     def n_prompt(self) -> int:

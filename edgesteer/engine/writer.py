@@ -47,6 +47,7 @@ class Writer:
         text = sequence.text.feed(self._weights.piece(token))
         sequence.n_generated += 1
         sequence.tokens.append(token)
+        sequence.pieces.append(text)
         if text:
             sequence.listener.on_text(text)
         if sequence.text.stopped:
