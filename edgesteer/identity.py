@@ -6,6 +6,7 @@ Does not know llama.cpp: nothing is loaded, only the header and the small norm t
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ModelIdentity", "read_model_identity", "weights_id"]
+__all__ = ["ModelIdentity", "count_parameters", "read_model_identity", "weights_id"]
 
 _SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.gguf")
 _MOST_LAYERS, _MOST_WIDTH = 100_000, 1_000_000
@@ -134,6 +135,12 @@ def read_model_identity(path: str | os.PathLike[str]) -> ModelIdentity:
         )
     except (InputError, VectorFileError) as error:
         raise ModelError(f"{where}: {error.message}", error.hint) from error
+
+
+def count_parameters(path: str | os.PathLike[str]) -> int:
+    """How many weights the model in a GGUF file (or in all files of a split model) has."""
+    headers = [read_header(part) for part in _parts(Path(path))]
+    return sum(math.prod(info.dims) for header in headers for info in header.tensors.values())
 
 
 def _is_text(value: object) -> bool:

@@ -205,12 +205,12 @@ class _Texts:
     def read(cls, model: Model) -> _Texts:
         from edgesteer.measure.texts import NEUTRAL
 
-        tokens = tuple(model.tokenize(text)[: model.n_ctx - 1] for text in NEUTRAL)
+        tokens = tuple(model.tokenize(text)[: model.n_ctx - 1] for text in NEUTRAL[:2])
         return cls(tokens, tuple(model.logits(one, first=1) for one in tokens))
 
     def distance(self, model: Model) -> float:
         """Mean KL(original || model) per token, nats."""
-        from edgesteer.measure.divergence import kl
+        from edgesteer.measure.kl import kl
 
         pairs = zip(self.tokens, self.logits, strict=True)
         rows = [kl(plain, model.logits(tokens, first=1)) for tokens, plain in pairs]

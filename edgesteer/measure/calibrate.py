@@ -5,29 +5,43 @@ Knows nothing of what the vector is for: it bounds the damage, it does not measu
 The budget: on the model's own steered answers the 95th percentile of the per-token
 KL(steered || plain) is 1 nat, and on neutral text the mean stays within 0.1 nat; whichever is
 reached first. KL grows with about the square of the strength, so a secant in log-log coordinates
-needs few evaluations.
+needs few evaluations. Both signs are searched side by side, in the same batches.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
-from edgesteer.errors import EngineError, SteeringError
+from edgesteer.errors import SteeringError
 from edgesteer.layers import LayerRange, as_layers
 from edgesteer.measure.divergence import Divergence, DivergenceMeter
+from edgesteer.measure.size import push_size, residual_norms
 from edgesteer.model import Model
+from edgesteer.steering import Steering
 from edgesteer.vector import Calibration, ControlVector
+
+__all__ = ["Budget", "Meter", "calibrate"]
 
 Progress = Callable[[int, int, str], None]
 
-_MAX_EVALUATIONS = 7
+_MAX_ROUNDS = 7
 _BROKEN = 1e4  # counted as spent when the model no longer answers
 _GIVE_UP = 2.0  # spent/budget at the best strength found: further off is a failure
 _TOLERANCE = 0.12  # of the log of spent/budget: 6 % of the strength
+_START = 0.1  # size of the first push, as a share of the residual stream
 #: A usable strength may spend this many times the budget; beyond it text breaks.
 _BAND = 2.0
+
+
+class Meter(Protocol):
+    """What a `DivergenceMeter` does."""
+
+    def measure_many(self, steers: Sequence[Steering]) -> list[Divergence]:
+        """What each steering costs; infinitely much where the numbers overflow."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,8 +52,14 @@ class Budget:
     neutral_mean: float = 0.1
 
     def spent(self, cost: Divergence) -> float:
-        """1.0 when the budget is just spent."""
-        return max(cost.own_p95 / self.own_p95, cost.neutral_mean / self.neutral_mean)
+        """1.0 when the budget is just spent; what broke the model has spent a great deal."""
+        share = max(cost.own_p95 / self.own_p95, cost.neutral_mean / self.neutral_mean)
+        return min(max(share, 1e-9), _BROKEN)
+
+    def limit(self, cost: Divergence) -> str:
+        """Which of the two is nearer to its end."""
+        own = cost.own_p95 / self.own_p95
+        return "own answers" if own >= cost.neutral_mean / self.neutral_mean else "neutral text"
 
 
 def calibrate(
@@ -48,7 +68,7 @@ def calibrate(
     *,
     layers: LayerRange | str | None = None,
     budget: Budget | None = None,
-    meter: DivergenceMeter | None = None,
+    meter: Meter | None = None,
     progress: Progress | None = None,
 ) -> ControlVector:
     """The vector scaled so that strength 1.0 spends the budget on the given layers.
@@ -70,85 +90,106 @@ def calibrate(
     """
     budget = budget or Budget()
     chosen = as_layers(layers) if layers is not None else vector.recommended
-    search = _Search(model, vector, chosen, budget, meter or DivergenceMeter(model), progress)
-    up = search.run(+1)
-    down = search.run(-1, start=up)
-    unit = up
-    high, low = search.reach(+1, _BAND) / unit, -search.reach(-1, _BAND) / unit
-    evidence = {
+    natural = vector.with_(calibration=None)
+    steering = natural.at(chosen) if chosen is not None else natural * 1.0
+    model.bind(steering)
+    sides = {sign: _Side(budget, start=_first_guess(model, steering)) for sign in (+1, -1)}
+    meter = meter or DivergenceMeter(model)
+    for _ in range(_MAX_ROUNDS):
+        open_ = [sign for sign, side in sides.items() if not side.done]
+        if not open_:
+            break
+        if progress is not None:
+            done = sum(len(side.costs) for side in sides.values())
+            progress(done, 2 * _MAX_ROUNDS, "calibrating")
+        costs = meter.measure_many([steering * (sign * sides[sign].next) for sign in open_])
+        for sign, cost in zip(open_, costs, strict=True):
+            sides[sign].add(cost)
+    unit, down = sides[+1].unit(), sides[-1].unit()
+    high, low = sides[+1].reach(_BAND) / unit, -sides[-1].reach(_BAND) / unit
+    return natural.scaled(unit).with_(
+        recommended=chosen,
+        calibration=Calibration(
+            round(low, 3), round(high, 3), _evidence(budget, sides, unit, down)
+        ),
+    )
+
+
+def _first_guess(model: Model, steering: Steering) -> float:
+    """The strength at which the push is a tenth of the residual stream."""
+    term = steering.terms[0]
+    if term.vector is None:
+        return 1.0
+    layers = term.resolved_layers(model.n_layer)
+    size = push_size(term.vector, layers, residual_norms(model))
+    return _START / size if size > 0 else 1.0
+
+
+def _evidence(
+    budget: Budget, sides: dict[int, _Side], unit: float, down: float
+) -> dict[str, object]:
+    at_one = sides[+1].costs[unit]
+    return {
         "budget": asdict(budget),
         "band": f"strengths that spend at most {_BAND:g} times the budget",
         "positive_unit": 1.0,
         "negative_unit": round(-down / unit, 4),
+        "limited_by": budget.limit(at_one),
         "evaluations": [
-            {"strength": round(a / unit, 4), **{k: round(v, 5) for k, v in asdict(cost).items()}}
-            for a, cost in sorted(search.costs.items())
+            {
+                "strength": round(sign * strength / unit, 4),
+                **{key: _figure(value) for key, value in asdict(cost).items()},
+            }
+            for sign in (-1, +1)
+            for strength, cost in sorted(sides[sign].costs.items(), reverse=sign < 0)
         ],
     }
-    scaled = vector.with_(calibration=None).scaled(unit)
-    return scaled.with_(
-        recommended=chosen,
-        calibration=Calibration(round(low, 3), round(high, 3), evidence),
-    )
 
 
-class _Search:
-    """Looks for the strength that spends the budget, remembering every evaluation."""
+def _figure(value: float) -> float | None:
+    """Rounded for JSON, which knows no infinity."""
+    return round(value, 5) if math.isfinite(value) else None
 
-    def __init__(
-        self,
-        model: Model,
-        vector: ControlVector,
-        layers: LayerRange | None,
-        budget: Budget,
-        meter: DivergenceMeter,
-        progress: Progress | None,
-    ) -> None:
-        self._steering = vector.at(layers) if layers is not None else vector * 1.0
-        self._budget, self._meter, self._progress = budget, meter, progress
-        self.costs: dict[float, Divergence] = {}
-        self._failure: EngineError | None = None
-        model.bind(self._steering)
 
-    def _spent(self, strength: float) -> float:
-        if self._progress is not None:
-            self._progress(len(self.costs), 2 * _MAX_EVALUATIONS, "calibrating")
-        try:
-            cost = self._meter.measure(self._steering * strength)
-        except EngineError as error:  # so strong that the logits overflow
-            self._failure = error
-            return _BROKEN
-        self.costs[strength] = cost
-        return max(self._budget.spent(cost), 1e-9)
+@dataclass
+class _Side:
+    """The search on one side of zero: strengths are positive here, and all costs are kept."""
 
-    def run(self, sign: int, start: float = 0.5) -> float:
-        """The strength (positive) that spends the budget in the direction of ``sign``."""
-        strength, history = start, list[tuple[float, float]]()
-        for _ in range(_MAX_EVALUATIONS):
-            spent = self._spent(sign * strength)
-            history.append((strength, spent))
-            if abs(math.log(spent)) < _TOLERANCE:
-                break
-            strength = _next(history)
-        best, spent = min(history, key=lambda h: abs(math.log(h[1])))
+    budget: Budget
+    start: float
+    costs: dict[float, Divergence] = field(default_factory=dict)
+    next: float = 0.0
+    done: bool = False
+
+    def __post_init__(self) -> None:
+        self.next = self.start
+
+    def add(self, cost: Divergence) -> None:
+        """Note what `next` costs, and choose where to look after it."""
+        self.costs[self.next] = cost
+        spent = self.budget.spent(cost)
+        self.done = abs(math.log(spent)) < _TOLERANCE
+        if not self.done:
+            self.next = _next([(a, self.budget.spent(c)) for a, c in self.costs.items()])
+
+    def unit(self) -> float:
+        """The strength that spends the budget best of those measured."""
+        best = min(self.costs, key=lambda a: abs(math.log(self.budget.spent(self.costs[a]))))
+        spent = self.budget.spent(self.costs[best])
         if abs(math.log(spent)) > math.log(_GIVE_UP):
             raise SteeringError(
                 "this vector has no measurable effect on the model's answers"
                 if spent < 1
                 else "this vector breaks the model's answers at every strength that was tried",
                 "Was it made for this model and these layers? 'edgesteer vectors check' tells.",
-            ) from self._failure
+            )
         return best
 
-    def reach(self, sign: int, factor: float) -> float:
-        """The strength (positive) that spends ``factor`` budgets, from what has been measured."""
-        points = sorted(
-            (a * sign, max(self._budget.spent(cost), 1e-9))
-            for a, cost in self.costs.items()
-            if a * sign > 0
-        )
-        near = min(points, key=lambda p: abs(math.log(p[1] / factor)))
-        return near[0] * math.sqrt(factor / near[1])
+    def reach(self, factor: float) -> float:
+        """The strength that spends ``factor`` budgets, by the square law from the nearest."""
+        spent = {a: self.budget.spent(cost) for a, cost in self.costs.items()}
+        near = min(spent, key=lambda a: abs(math.log(spent[a] / factor)))
+        return near * math.sqrt(factor / spent[near])
 
 
 def _next(history: list[tuple[float, float]]) -> float:

@@ -1,4 +1,4 @@
-"""How far steering moves the model's next-token distributions: KL divergence in nats.
+"""How much of a KL budget a steering spends: on the model's own answers and on neutral text.
 
 Knows nothing of what strength to choose.
 """
@@ -9,28 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from edgesteer.errors import EngineError
+from edgesteer.measure.asking import question_text
+from edgesteer.measure.damage import NeutralText
+from edgesteer.measure.kl import FloatArray, Wide, kl, read_many
 from edgesteer.measure.texts import NEUTRAL, PROMPTS
 from edgesteer.model import Model
 from edgesteer.steering import Steering
 
-FloatArray = npt.NDArray[np.float32]
-
-
-def log_softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
-    """Log-probabilities ``[n, n_vocab]`` of logits ``[n, n_vocab]``."""
-    x = logits.astype(np.float64)
-    x -= x.max(axis=-1, keepdims=True)
-    logs: npt.NDArray[np.float64] = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-    return logs
-
-
-def kl(p_logits: FloatArray, q_logits: FloatArray) -> npt.NDArray[np.float64]:
-    """``KL(p || q)`` in nats of each row: float64 ``[n]``."""
-    p, q = log_softmax(p_logits), log_softmax(q_logits)
-    rows: npt.NDArray[np.float64] = np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
-    return rows
+__all__ = ["Divergence", "DivergenceMeter"]
 
 
 @dataclass(frozen=True)
@@ -57,42 +45,81 @@ class DivergenceMeter:
         *,
         prompts: Sequence[str] = PROMPTS,
         neutral: Sequence[str] = NEUTRAL,
-        n_tokens: int = 16,
+        n_tokens: int = 20,
     ) -> None:
         self.model, self.n_tokens = model, n_tokens
-        self.prompts = [self._render(p) for p in prompts]
-        self.neutral = [model.tokenize(text) for text in neutral]
-        self._plain = [model.logits(tokens, first=1) for tokens in self.neutral]
-
-    def _render(self, prompt: str) -> str:
-        if not self.model.has_chat_template:
-            return prompt
-        return self.model.render([{"role": "user", "content": prompt}])
+        self.prompts = [question_text(model, prompt) for prompt in prompts]
+        self.neutral = NeutralText(model, neutral)
 
     def measure(self, steering: Steering) -> Divergence:
-        """Answer, rescore the answers with and without steering, and read the neutral text."""
-        replies = self.model.ask_many(
-            self.prompts,
-            steer=steering,
-            raw=True,
-            temperature=0.0,
-            max_tokens=self.n_tokens,
-            ignore_eos=True,
-        )
-        own = np.concatenate(
-            [self._own(p, r.text, steering) for p, r in zip(self.prompts, replies, strict=True)]
-        )
-        neutral = np.concatenate(
-            [
-                kl(self.model.logits(tokens, steering, first=1), plain)
-                for tokens, plain in zip(self.neutral, self._plain, strict=True)
-            ]
-        )
-        return Divergence(float(np.percentile(own, 95)), float(own.mean()), float(neutral.mean()))
+        """As `measure_many`, of one."""
+        return self.measure_many([steering])[0]
 
-    def _own(self, prompt: str, answer: str, steering: Steering) -> npt.NDArray[np.float64]:
-        head = self.model.tokenize(prompt)
-        tokens = head + self.model.tokenize(answer, special=False)
-        first = len(head) - 1
-        steered = self.model.logits(tokens, steering, first=first, n_prompt=len(head))
-        return kl(steered, self.model.logits(tokens, first=first))
+    def measure_many(self, steers: Sequence[Steering]) -> list[Divergence]:
+        """Answer, rescore the answers with and without steering, and read the neutral text.
+
+        All steerings are rows of one batch. Where the numbers overflow the cost is infinite.
+        """
+        neutral = [damage.kl_mean for damage in self.neutral.measure(steers)]
+        sound = [i for i, cost in enumerate(neutral) if np.isfinite(cost)]
+        own = dict.fromkeys(range(len(steers)), np.array([np.inf]))
+        own.update(zip(sound, self._own([steers[i] for i in sound]), strict=True))
+        return [
+            Divergence(_percentile(own[i]), float(own[i].mean()), cost)
+            for i, cost in enumerate(neutral)
+        ]
+
+    def _own(self, steers: Sequence[Steering]) -> list[Wide]:
+        """KL of each token of the steered greedy answers, for each steering."""
+        rows = [(steer, prompt) for steer in steers for prompt in self.prompts]
+        if not rows:
+            return []
+        try:
+            replies = self.model.ask_many(
+                [prompt for _, prompt in rows],
+                steer=[steer for steer, _ in rows],
+                raw=True,
+                temperature=0.0,
+                max_tokens=self.n_tokens,
+                ignore_eos=True,
+            )
+        except EngineError:  # overflowed while answering: find out which
+            if len(steers) == 1:
+                return [np.array([np.inf])]
+            return [self._own([steer])[0] for steer in steers]
+        tokenize = self.model.tokenize
+        heads = [tokenize(prompt) for _, prompt in rows]
+        tails = [tokenize(reply.text, special=False) for reply in replies]
+        costs = self._compare(heads, tails, [steer for steer, _ in rows])
+        n = len(self.prompts)
+        return [np.concatenate(costs[i * n : i * n + n]) for i in range(len(steers))]
+
+    def _compare(
+        self, heads: list[list[int]], tails: list[list[int]], steers: list[Steering]
+    ) -> list[Wide]:
+        """KL(steered || plain) behind each token of the answers; each text is read both ways."""
+        waiting: dict[int, FloatArray] = {}
+        costs: list[Wide] = [np.empty(0)] * len(heads)
+
+        def compare(i: int, logits: FloatArray) -> None:
+            pair = i // 2
+            other = waiting.pop(pair, None)
+            if other is None:
+                waiting[pair] = logits
+            else:
+                costs[pair] = kl(logits, other) if i % 2 else kl(other, logits)
+
+        texts = [[*head, *tail] for head, tail in zip(heads, tails, strict=True)]
+        read_many(
+            self.model,
+            [text for text in texts for _ in range(2)],
+            compare,
+            [one for steer in steers for one in (None, steer)],
+            first=[len(head) - 1 for head in heads for _ in range(2)],
+            n_prompt=[len(head) for head in heads for _ in range(2)],
+        )
+        return costs
+
+
+def _percentile(costs: Wide) -> float:
+    return float(np.percentile(costs, 95)) if np.isfinite(costs).all() else float("inf")

@@ -10,7 +10,7 @@ import pytest
 
 from edgesteer import ControlVector, InputError, Model
 from edgesteer.constraints import read_constraints
-from edgesteer.measure.divergence import log_softmax
+from edgesteer.measure.kl import log_softmax
 
 DIGITS = 'root ::= [0-9] [0-9] [0-9] "\\n"'
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesteer import ControlVector, InputError, Model
-from edgesteer.measure.divergence import log_softmax
+from edgesteer.measure.kl import log_softmax
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from edgesteer import ControlVector, Model, Steering
 from edgesteer.errors import SteeringError
 from edgesteer.measure.calibrate import Budget, calibrate
-from edgesteer.measure.divergence import Divergence, kl, log_softmax
+from edgesteer.measure.divergence import Divergence
 
 
 class LawMeter:
@@ -19,10 +19,10 @@ class LawMeter:
     def __init__(self, law: Callable[[float], float]) -> None:
         self.law, self.calls = law, 0
 
-    def measure(self, steering: Steering) -> Divergence:
-        self.calls += 1
-        spent = self.law(steering.terms[0].strength)
-        return Divergence(spent, spent / 2, 0.01 * spent)
+    def measure_many(self, steers: Sequence[Steering]) -> list[Divergence]:
+        self.calls += len(steers)
+        spent = [self.law(steering.terms[0].strength) for steering in steers]
+        return [Divergence(x, x / 2, 0.01 * x) for x in spent]
 
 
 def _vector(model: Model) -> ControlVector:
@@ -35,7 +35,7 @@ def _vector(model: Model) -> ControlVector:
 @pytest.mark.parametrize("power", [1.5, 2.0, 3.0])
 def test_the_unit_is_found_at_any_scale(tiny_model: Model, right: float, power: float) -> None:
     meter = LawMeter(lambda a: abs(a / right) ** power)
-    found = calibrate(tiny_model, _vector(tiny_model), layers="1-3", meter=meter)  # type: ignore[arg-type]
+    found = calibrate(tiny_model, _vector(tiny_model), layers="1-3", meter=meter)
     assert found.directions[1][0] / 0.5 == pytest.approx(right, rel=0.1)
     assert found.calibration is not None
     assert found.calibration.low < -1 < 1 < found.calibration.high
@@ -45,7 +45,7 @@ def test_the_unit_is_found_at_any_scale(tiny_model: Model, right: float, power: 
 
 def test_a_weaker_negative_side_shows_in_the_band(tiny_model: Model) -> None:
     meter = LawMeter(lambda a: a**2 if a > 0 else 4 * a**2)
-    found = calibrate(tiny_model, _vector(tiny_model), layers="1-3", meter=meter)  # type: ignore[arg-type]
+    found = calibrate(tiny_model, _vector(tiny_model), layers="1-3", meter=meter)
     assert found.calibration is not None
     assert found.calibration.low == pytest.approx(-(2**0.5) / 2, rel=0.1)
     assert found.calibration.high == pytest.approx(2**0.5, rel=0.1)
@@ -57,20 +57,10 @@ def test_no_effect_is_an_error_not_a_huge_vector(tiny_model: Model) -> None:
             tiny_model,
             _vector(tiny_model),
             layers="1-3",
-            meter=LawMeter(lambda _a: 0.0),  # type: ignore[arg-type]
+            meter=LawMeter(lambda _a: 0.0),
         )
 
 
 def test_the_neutral_text_can_be_what_limits() -> None:
     budget = Budget(own_p95=1.0, neutral_mean=0.1)
     assert budget.spent(Divergence(0.5, 0.2, 0.2)) == pytest.approx(2.0)
-
-
-def test_kl_is_zero_for_equals_and_matches_the_definition() -> None:
-    rng = np.random.default_rng(0)
-    p = rng.standard_normal((3, 50)).astype(np.float32)
-    q = rng.standard_normal((3, 50)).astype(np.float32)
-    assert kl(p, p) == pytest.approx(np.zeros(3))
-    a, b = np.exp(log_softmax(p)), np.exp(log_softmax(q))
-    assert kl(p, q) == pytest.approx((a * np.log(a / b)).sum(axis=1))
-    assert np.exp(log_softmax(p)).sum(axis=1) == pytest.approx(np.ones(3))
