@@ -97,7 +97,8 @@ def _pairs(counts: NDArray[np.int64]) -> Wide:
 
 def _squared(points: Wide, centres: Wide) -> Wide:
     squares = (points**2).sum(1)[:, None] + (centres**2).sum(1)[None, :] - 2 * points @ centres.T
-    return np.maximum(squares, 0)
+    apart: Wide = np.maximum(squares, 0)
+    return apart
 
 
 def _start(points: Wide, k: int, rng: np.random.Generator) -> Wide:

@@ -1,4 +1,4 @@
-"""`edgesteer clusters`: do the pairs of a trait differ in one direction, or in several?
+"""`edgesteer clusters`: whether the pairs of a trait differ in one direction, or in several.
 
 Does not know how clusters are found and judged (convert.clusters).
 """

@@ -120,7 +120,17 @@ class Plan:
         Equal stamps after equal tokens mean equal KV cache entries.
         """
         split = min(max(n_prompt, start), end)
-        return [self.prompt_key] * (split - start) + [self.generated_key] * (end - split)
+        keys = [self.prompt_key] * (split - start) + [self.generated_key] * (end - split)
+        quiet = max(min(self._quiet(n_prompt), end) - start, 0)
+        return [PLAIN] * quiet + keys[quiet:]
+
+    def _quiet(self, n_prompt: int) -> int:
+        """How many first tokens nothing acts on; a gate has to read them all the same."""
+        if self.native or self.adapter is not None:
+            return 0
+        if any(plan.reader is not None for plan in self.terms):
+            return 0
+        return min((plan.term.span(n_prompt)[0] for plan in self.terms), default=0)
 
     @property
     def carrier(self) -> str:

@@ -141,14 +141,43 @@ def test_stamps_say_what_acted(
     """Two requests of one steering may share a stamp only where nothing else decides the effect."""
     steer = steering(text, g=vector(1, name="g"))
     one, two = (plan_of(tiny_model, steer).stamps(0, 8, 5) for _ in range(2))
-    assert len(set(one[:5])) == len(set(one[5:])) == 1
-    for i, expected in ((0, stamped[0]), (7, stamped[1])):
+    assert len(set(one[5:])) == 1
+    for i, expected in ((4, stamped[0]), (7, stamped[1])):
         if expected == PLAIN:
             assert one[i] == PLAIN
         else:
             assert (one[i] == two[i]) == (expected == "same")
             assert one[i] != PLAIN
-    assert (one[0] == PLAIN) == prompt_shared
+    assert (one[4] == PLAIN) == prompt_shared
+
+
+@pytest.mark.parametrize(
+    ("text", "quiet"),
+    [
+        ("ablate:v=1?on=2-5", 2),
+        ("v=1@2?on=3-3", 3),
+        ("ablate:v=1?on=last:2", 3),
+        ("ablate:v=1?on=2-5 ablate:w=1?on=1-1", 1),
+        ("ablate:v=1?on=2-5 ablate:w=1", 0),
+        ("v=1@2?if=g>0&scope=mean&on=2-5", 0),  # the gate reads from the first token on
+    ],
+)
+def test_tokens_before_the_first_that_anything_acts_on_are_plain(
+    tiny_model: Model, text: str, quiet: int
+) -> None:
+    plan = plan_of(tiny_model, steering(text, g=vector(1, name="g")))
+    assert [stamp == PLAIN for stamp in plan.stamps(0, 5, 5)] == [True] * quiet + [False] * (
+        5 - quiet
+    )
+    assert plan.stamps(1, 5, 5)[-1] == plan.stamps(0, 5, 5)[-1]
+
+
+def test_a_window_reuses_what_was_read_before_it(open_tiny: OpenTiny) -> None:
+    model = open_tiny()
+    first = model.ask(QUESTION, steer=steering("v=1@2?on=6-6"), temperature=0, max_tokens=1)
+    other = model.ask(QUESTION, steer=steering("v=2@2?on=8-8"), temperature=0, max_tokens=1)
+    assert first.usage.prompt_tokens > 8
+    assert other.usage.cached_tokens == 6
 
 
 def test_sequences_side_by_side_fork_one_prompt(open_tiny: OpenTiny) -> None:
