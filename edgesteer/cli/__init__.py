@@ -18,6 +18,8 @@ _COMMANDS = {
     "run": "edgesteer.cli.run:run",
     "compare": "edgesteer.cli.compare:compare",
     "extract": "edgesteer.cli.extract:extract",
+    "clusters": "edgesteer.cli.clusters:clusters",
+    "causes": "edgesteer.cli.causes:causes",
     "vectors": "edgesteer.cli.vectors:vectors",
     "models": "edgesteer.cli.models:models",
     "recipes": "edgesteer.cli.recipes:recipes",

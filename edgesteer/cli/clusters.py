@@ -59,7 +59,7 @@ def clusters(source: str, **options: Any) -> None:
     from convert.pairs import ContrastPairs
     from edgesteer.atomic import check_place
     from edgesteer.cli import _show
-    from edgesteer.report.places import check_picture
+    from edgesteer.report.picture import check_picture
 
     if options["picture"] is not None:
         check_place(check_picture(options["picture"]))

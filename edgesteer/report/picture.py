@@ -34,6 +34,7 @@ __all__ = [
     "SOFT",
     "THIRD",
     "WARM",
+    "check_picture",
     "drawing",
     "page_svg",
     "save_picture",
@@ -125,12 +126,17 @@ def page_svg(figure: Figure, key: str) -> str:
     return text.strip()
 
 
+def check_picture(path: str | os.PathLike[str]) -> Path:
+    """The path, when pictures can be written to a file so named. Raises InputError."""
+    if Path(path).suffix.lower() not in _ENDINGS:
+        raise InputError(f"{path}: pictures are {' or '.join(_ENDINGS)} files", "name it so")
+    return Path(path)
+
+
 def save_picture(path: str | os.PathLike[str], figure: Figure) -> Path:
     """Writes an .svg or .png file on a white ground. Raises InputError and FileWriteError."""
-    ending = Path(path).suffix.lower()
-    if ending not in _ENDINGS:
-        raise InputError(f"{path}: pictures are {' or '.join(_ENDINGS)} files", "name it so")
-    return write_atomic(path, _draw(figure, ending[1:], salt=Path(path).stem, ground=GROUND))
+    ending = check_picture(path).suffix.lower()[1:]
+    return write_atomic(path, _draw(figure, ending, salt=Path(path).stem, ground=GROUND))
 
 
 def _draw(figure: Figure, kind: str, *, salt: str, ground: str = "none") -> bytes:
