@@ -175,9 +175,10 @@ def _print(found: PatchMap) -> None:
     if found.along is not None and found.along_whole is not None:
         tables.append((f"the part along {found.vector}", found.along, found.along_whole))
     for title, full, whole in tables:
-        click.secho(title, bold=True)
+        most = max(float(full.max()), 0.01)
+        click.secho(f"{title}; {_SHADES[-1]} is {most:.2f}", bold=True)
         rows = [
-            (layer, *(_block(value) for value in row), f"{total:.2f}")
+            (layer, *(_block(value / most) for value in row), f"{total:.2f}")
             for layer, row, total in reversed(list(zip(found.layers, full, whole, strict=True)))
         ]
         _show.table(("layer", *header, "all"), rows)
@@ -193,7 +194,7 @@ def _print(found: PatchMap) -> None:
 
 
 def _block(share: float) -> str:
-    """Two characters for a recovered share: the shade of 0..1, a minus below -0.1."""
-    if share < -0.1:
+    """Two characters: the shade of a share of the most, a minus for a patch that drives away."""
+    if share < -0.3:
         return "- "
     return _SHADES[min(max(round(share * 4), 0), 4)] * 2

@@ -96,12 +96,14 @@ def _read(pairs: ContrastPairs, options: dict[str, Any]) -> Reading:
 
 def _find(pairs: ContrastPairs, reading: Reading, layer: int | None, max_k: int) -> Clusters:
     from convert.clusters import find_clusters
-    from convert.extract import best_layer
+    from convert.directions.mean_difference import mean_difference
+    from convert.quality import judge
     from edgesteer.errors import LayerError
 
     rows = reading.train
     if layer is None:
-        layer = best_layer(pairs, reading)
+        sides = (rows.positive, rows.negative)
+        layer = judge(*sides, mean_difference, rows.layers, groups=pairs.groups).best_layers[0]
     if layer not in rows.layers:
         raise LayerError(
             f"there is no layer {layer} to look at", f"give one from 1 to {rows.layers[-1]}"

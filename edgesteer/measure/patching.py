@@ -156,7 +156,7 @@ def patch_map(
             "the two sides of no pair are answered differently: there is nothing to recover",
             "take pairs whose personas change the answer",
         )
-    recovered = sums / sum(contrasts)
+    recovered = np.round(sums / sum(contrasts), 6)
     return PatchMap(
         layers=chosen,
         tokens=tokens,

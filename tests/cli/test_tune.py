@@ -127,7 +127,7 @@ def test_extract_calibrates_on_the_file_that_answers(
     def calibration(model: Model, *_: object) -> None:
         seen.append(model.path)
 
-    monkeypatch.setattr("edgesteer.cli.extract._calibration", calibration)
+    monkeypatch.setattr("edgesteer.cli._extract_steps.calibration", calibration)
     result = invoke("extract", str(pairs), "-m", model, "--threads", "1", "--json")
     assert json.loads(result.stdout)["meta"]["working_copy"].startswith("q8_0")
     assert seen == [chosen]
