@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesteer.errors import SteeringError, VectorMismatchError
+from edgesteer.gate import gate_readout
 from edgesteer.layers import ALL, FIRST_LAYER
 from edgesteer.terms import Term
 
@@ -68,7 +69,7 @@ def acting_fields(term: Term, n_layer: int, n_embd: int) -> list[Any]:
             check_width(one, n_embd)
     gate: list[Any] = []
     if term.gate:
-        gate = [term.gate.threshold, term.gate_layer(n_layer), term.gate.above, term.gate.scope]
+        gate = _gate_fields(term, n_layer)
     return [
         term.operation,
         term.strength,
@@ -79,6 +80,22 @@ def acting_fields(term: Term, n_layer: int, n_embd: int) -> list[Any]:
         term.by,
         gate,
         [one.digest if one is not None else "" for one in used],
+    ]
+
+
+def _gate_fields(term: Term, n_layer: int) -> list[Any]:
+    gate, vector = term.gate, term.gate_vector
+    if gate is None or vector is None:
+        return []
+    readout = gate_readout(gate, vector)
+    return [
+        gate.threshold,
+        term.gate_layer(n_layer),
+        gate.above,
+        gate.scope,
+        gate.close,
+        gate.hold,
+        readout.key if readout else "raw",
     ]
 
 

@@ -9,7 +9,7 @@ Does not know the library, nor whether the model and the vectors that it names e
     [[steer]]                         # one table a term; the keys of the steering grammar
     vector = "calm"
     strength = 1.2
-    layers = "8-16"                   # also operation, positions, decay, after, if, scope, toward
+    layers = "8-16"                   # also operation, positions, decay, after, if, toward, ...
 
     [chat]                            # all may be left out
     system = "You are a nurse."

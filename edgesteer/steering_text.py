@@ -11,6 +11,9 @@ Does not know vectors or models, nor which names exist.
     LAYERS    8, 8-16, 40%-80%, 8,10,12-14, all, or recommended (the same as leaving it out)
     if        NAME>0.3 or NAME<0.3, with @LAYER after it: a gate, open when the read-out passes
     scope     last, mean or token: what of the prompt the gate reads
+    unit      score or raw: what the threshold is counted in (see gate.py)
+    close     a number: a gate read at each token closes there, not already at its threshold
+    hold      N: a gate read at each token stays open for N tokens more
     on        all, prompt, generated, last:N or A-B: the token positions that are steered
     decay     N: the strength falls to nothing over N generated tokens
     after     N: nothing happens before N tokens were generated
@@ -18,8 +21,8 @@ Does not know vectors or models, nor which names exist.
     by        weights: an ablation edits the model's weights, not its activations
 
 The dict of a term has the keys vector, strength, layers, operation, positions, decay, after, if,
-scope, toward and by; all but the first two are left out when they say nothing. "on" is another word
-for "positions" there too.
+scope, unit, close, hold, toward and by; all but the first two are left out when they say nothing.
+"on" is another word for "positions" there too.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ __all__ = [
     "MEANS",
     "SCOPES",
     "TERM_KEYS",
+    "UNITS",
     "check_number",
     "format_gate",
     "format_number",
@@ -50,14 +54,16 @@ __all__ = [
 ]
 
 SCOPES = ("last", "mean", "token")
+UNITS = ("score", "raw")
 MEANS = ("activations", "weights")
 TERM_KEYS = (
     "vector", "strength", "layers", "operation", "positions", "decay", "after", "if", "scope",
-    "toward", "by",
+    "unit", "close", "hold", "toward", "by",
 )  # fmt: skip
 """The keys of a term's dict, in the order in which they are written."""
 
-_OPTIONS = ("if", "scope", "on", "decay", "after", "toward", "by")
+_OPTIONS = ("if", "scope", "unit", "close", "hold", "on", "decay", "after", "toward", "by")
+_WRITTEN = ("if", "scope", "unit", "close", "hold", "positions", "decay", "after", "toward", "by")
 _VALUE = r'(?:[^\s"&]|"(?:[^"]|"")*")*'
 _TERM = re.compile(
     rf"(?:(?P<op>{'|'.join(OPERATIONS)}):)?(?P<name>{NAME})"
@@ -103,7 +109,7 @@ def format_term(term: Mapping[str, Any]) -> str:
         text += f"@{term['layers']}"
     options = [
         f"{'on' if key == 'positions' else key}={_option_text(key, term[key])}"
-        for key in ("if", "scope", "positions", "decay", "after", "toward", "by")
+        for key in _WRITTEN
         if key in term
     ]
     return text + (f"?{'&'.join(options)}" if options else "")
@@ -224,7 +230,9 @@ def _options(text: str, name: str) -> dict[str, Any]:
 
 
 def _option_value(key: str, value: str, name: str) -> Any:
-    if key in ("decay", "after"):
+    if key == "close":
+        return parse_number(value, f"close of {name}")
+    if key in ("decay", "after", "hold"):
         if not _WHOLE.fullmatch(value):
             raise SteeringError(f"{key} of {name} must be a number of tokens, not {value!r}", "64")
         return int(value)
@@ -236,6 +244,8 @@ def _option_value(key: str, value: str, name: str) -> Any:
 
 
 def _option_text(key: str, value: Any) -> str:
+    if key == "close":
+        return format_number(value)
     return quote_name(value) if key == "toward" else str(value)
 
 

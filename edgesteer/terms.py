@@ -1,4 +1,4 @@
-"""Term and Gate: one line of a steering, what it does, where, when and how much.
+"""Term: one line of a steering, what it does, where, when and how much.
 
 Does not know the grammar of texts beyond its dicts, nor how a term is carried out.
 """
@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesteer.errors import LayerError, SteeringError
-from edgesteer.layers import LayerRange, as_layers, check_layer
+from edgesteer.gate import Gate, Scope, gate_layer
+from edgesteer.layers import LayerRange, as_layers
 from edgesteer.names import OPERATIONS, check_name
 from edgesteer.plain import shown
 from edgesteer.steering_text import (
     MEANS,
-    SCOPES,
     TERM_KEYS,
     check_number,
-    format_gate,
-    parse_gate,
     parse_positions,
     suggest,
 )
@@ -30,40 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "Means", "Operation", "Scope", "Term"]
 
 Operation = Literal["add", "ablate", "clamp", "rotate", "keepnorm"]
-Scope = Literal["last", "mean", "token"]
 Means = Literal["activations", "weights"]
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A term with a gate acts only while a read-out passes a threshold.
-
-    vector     the direction that is read
-    threshold  compared with the read-out: the residual stream at `layer`, projected on the unit
-               direction
-    layer      where it is read; None lets the term choose (see `Term.gate_layer`)
-    above      True opens it above the threshold, False below
-    scope      what is read: the prompt's last token, the mean over the prompt, or each token
-
-    Raises SteeringError and LayerError.
-    """
-
-    vector: str
-    threshold: float
-    layer: int | None = None
-    above: bool = True
-    scope: Scope = "last"
-
-    def __post_init__(self) -> None:
-        check_name(self.vector)
-        object.__setattr__(self, "threshold", check_number(self.threshold, "a gate's threshold"))
-        if self.layer is not None:
-            object.__setattr__(self, "layer", check_layer(self.layer))
-        if self.scope not in SCOPES:
-            raise SteeringError(f"{self.scope!r} is no scope", suggest(str(self.scope), SCOPES))
-
-    def __str__(self) -> str:
-        return format_gate(self.vector, self.threshold, self.layer, self.above)
 
 
 @dataclass(frozen=True)
@@ -217,29 +182,15 @@ class Term:
     def gate_layer(self, n_layer: int) -> int:
         """The layer at which the gate is read: below all layers that the term acts on.
 
-        When the gate names none: the last that its vector recommends (else carries) there. Raises
-        LayerError when there is none, SteeringError without a gate or without its vector.
+        See `edgesteer.gate.gate_layer`. Raises LayerError when there is none, SteeringError without
+        a gate or without its vector.
         """
         if self.gate is None:
             raise SteeringError(f"{self.name} has no gate", "write ?if=NAME>0.3")
-        first = self.resolved_layers(n_layer)[0]
         if self.gate_vector is None:
             raise SteeringError(f"the gate {self.gate} has no vector yet", "bind the steering")
-        reader = Term(self.gate.vector, vector=self.gate_vector)
-        usable = [n for n in self.gate_vector.layers if n < first]
-        if self.gate.layer is None:
-            preferred = [n for n in reader.resolved_layers(n_layer) if n < first] or usable
-            if preferred:
-                return preferred[-1]
-        elif self.gate.layer in usable:
-            return self.gate.layer
-        where = "" if self.gate.layer is None else f" at layer {self.gate.layer}"
-        raise LayerError(
-            f"the gate {self.gate} can not be read{where}, below layer {first} where "
-            f"{self.name} starts",
-            f"{self.gate.vector} carries the layers {LayerRange.of(self.gate_vector.layers)}: "
-            f"name one below {first}, or start {self.name} later",
-        )
+        first = self.resolved_layers(n_layer)[0]
+        return gate_layer(self.gate, self.gate_vector, self.name, first, n_layer)
 
     def span(self, n_prompt: int) -> tuple[int, int | None]:
         """The token positions it acts on, [first, end), for a prompt of `n_prompt` tokens.
@@ -282,9 +233,7 @@ class Term:
         if self.after:
             data["after"] = self.after
         if self.gate is not None:
-            data["if"] = str(self.gate)
-            if self.gate.scope != "last":
-                data["scope"] = self.gate.scope
+            data |= self.gate.to_dict()
         if self.toward is not None:
             data["toward"] = self.toward
         if self.by != "activations":
@@ -311,19 +260,8 @@ class Term:
         if data.get("layers", "recommended") not in ("recommended", None):
             values["layers"] = as_layers(data["layers"])
         values["positions"] = data.get("positions", data.get("on", "all"))
-        values["gate"] = _gate(data)
+        values["gate"] = Gate.from_dict(data)
         return cls(**values)
-
-
-def _gate(data: Mapping[str, Any]) -> Gate | None:
-    if "if" not in data:
-        if "scope" in data:
-            raise SteeringError("a scope belongs to a gate", "add if=NAME>0.3, or leave it out")
-        return None
-    if not isinstance(data["if"], str):
-        raise SteeringError("a gate is text", "write if=NAME>0.3")
-    vector, threshold, layer, above = parse_gate(data["if"])
-    return Gate(vector, threshold, layer, above, data.get("scope", "last"))
 
 
 def _check_tokens(what: str, value: object, least: int) -> None:

@@ -15,12 +15,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgesteer.engine import ops
 from edgesteer.errors import SteeringError
+from edgesteer.gate import gate_readout
 from edgesteer.steering import Steering, Term
 
 FloatArray = npt.NDArray[np.float32]
@@ -36,9 +38,10 @@ Adapter = tuple[Path, float]
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """A gate's read-out: ``h . u`` at ``layer``, compared with a threshold.
+    """A gate's read-out: ``h . direction - offset`` at ``layer``, compared with a threshold.
 
-    ``key`` names what is read, whatever it is compared with.
+    ``key`` names what is read, whatever it is compared with. A gate that is read at each token
+    closes where a reading does not pass ``close`` any more, and ``hold`` tokens later.
     """
 
     key: str
@@ -47,6 +50,29 @@ class Reader:
     threshold: float
     above: bool
     scope: str
+    offset: float = 0.0
+    close: float | None = None
+    hold: int = 0
+
+    @property
+    def state_key(self) -> tuple[Any, ...]:
+        """Names the gate: what is read, and what it is compared with."""
+        return (self.key, self.threshold, self.above, self.close, self.hold)
+
+    @property
+    def sticky(self) -> bool:
+        """Whether it depends on what was read at earlier tokens."""
+        return self.close is not None or self.hold > 0
+
+    def read(self, rows: FloatArray) -> FloatArray:
+        """The readings ``[n]`` of rows ``[n, d]``."""
+        return rows @ self.direction - np.float32(self.offset)
+
+    def stays(self, reading: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Whether readings keep a gate open that is open."""
+        close = self.threshold if self.close is None else self.close
+        value = np.asarray(reading)
+        return value > close if self.above else value < close
 
     def opens(self, reading: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether readings pass the threshold."""
@@ -240,17 +266,19 @@ def _keys(
         or t.positions.startswith("last:")
         or t.decay
         or t.after
-        or (t.gate and t.gate.scope != "token")
+        or _remembers(t)
         for t in terms
     ):
         return key, key
-    if all(
-        (t.positions == "generated" or t.after) and not (t.gate and t.gate.scope != "token")
-        for t in terms
-    ):
+    if all((t.positions == "generated" or t.after) and not _remembers(t) for t in terms):
         return PLAIN, f"{key}#{next(_serial)}"
     unique = f"{key}#{next(_serial)}"
     return unique, unique
+
+
+def _remembers(term: Term) -> bool:
+    """Whether its gate rests on what this very sequence has read before."""
+    return term.gate is not None and (term.gate.scope != "token" or term.gate.sticky)
 
 
 def _plan_term(term: Term, n_layer: int) -> TermPlan:
@@ -302,6 +330,20 @@ def _plan_gate(term: Term, n_layer: int) -> Reader:
     if gate is None or vector is None:
         raise SteeringError(f"the gate of {term.name!r} has no vector")
     layer = term.gate_layer(n_layer)
-    direction = ops.unit(vector.directions[layer])
-    key = f"{vector.digest}@{layer}"
-    return Reader(key, layer, direction, gate.threshold, gate.above, gate.scope)
+    readout = gate_readout(gate, vector)
+    if readout is None:
+        key, direction, offset = f"{vector.digest}@{layer}", ops.unit(vector.directions[layer]), 0.0
+    else:
+        key, offset = readout.key, readout.centre / readout.scale
+        direction = (readout.direction / readout.scale).astype(np.float32)
+    return Reader(
+        key,
+        layer,
+        direction,
+        gate.threshold,
+        gate.above,
+        gate.scope,
+        offset,
+        gate.close,
+        gate.hold,
+    )

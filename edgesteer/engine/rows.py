@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +21,41 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass
 class GateState:
-    """What the gates of one sequence have read of its prompt.
+    """What the gates of one sequence have read, and which of them stand open.
 
     ``readings`` maps a read-out and the length of the prompt to float64 ``[n_prompt]``, NaN where
-    nothing was read. Reading a token again changes nothing.
+    nothing was read. ``held`` maps a gate that is read at each token and remembers to {position:
+    for how many tokens more it would stay open}, -1 where it was closed. Reading a token again
+    changes nothing.
     """
 
     readings: dict[tuple[str, int], npt.NDArray[np.float64]] = field(default_factory=dict)
+    held: dict[tuple[Any, ...], dict[int, int]] = field(default_factory=dict)
 
     def copy(self) -> GateState:
         """The same readings, for another sequence."""
-        return GateState({key: values.copy() for key, values in self.readings.items()})
+        return GateState(
+            {key: values.copy() for key, values in self.readings.items()},
+            {key: dict(states) for key, states in self.held.items()},
+        )
+
+    def walk(
+        self, reader: Reader, positions: IntArray, reading: FloatArray
+    ) -> npt.NDArray[np.bool_]:
+        """Which of some consecutive tokens a gate that is read at each of them lets through."""
+        opens = reader.opens(reading)
+        if not reader.sticky:
+            return opens
+        stays = reader.stays(reading)
+        states = self.held.setdefault(reader.state_key, {})
+        left = states.get(int(positions[0]) - 1, -1)
+        for i, position in enumerate(positions.tolist()):
+            if opens[i] or (left >= 0 and stays[i]):
+                left = reader.hold
+            elif left >= 0:
+                left -= 1
+            states[position] = left
+        return np.array([states[position] >= 0 for position in positions.tolist()], bool)
 
     def note(self, reader: Reader, n_prompt: int, positions: IntArray, reading: FloatArray) -> None:
         """Keep what was read at some positions."""
@@ -189,10 +214,10 @@ class _General:
     def _read(
         self, i: int, j: int, part: Part, reader: Reader, rows: FloatArray, index: IntArray
     ) -> None:
-        reading = rows @ reader.direction
+        reading = reader.read(rows)
         if reader.scope == "token":
             mask = self._open.setdefault((i, j), np.zeros(len(part.positions), bool))
-            mask[index] = reader.opens(reading)
+            mask[index] = part.gates.walk(reader, part.positions[index], reading)
         else:
             part.gates.note(reader, part.n_prompt, part.positions[index], reading)
 

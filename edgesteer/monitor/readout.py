@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -128,6 +129,12 @@ class Readout:
     def threshold(self) -> float | None:
         """The score at which it fires, None when it is raw."""
         return self.point.threshold if self.point else None
+
+    @property
+    def key(self) -> str:
+        """Equal for read-outs that give every row the same score."""
+        digest = hashlib.sha256(self.direction.astype("<f4").tobytes()).hexdigest()[:32]
+        return f"{digest}@{self.layer} {self.centre!r} {self.scale!r}"
 
     def score(self, rows: ArrayLike) -> NDArray[np.float64]:
         """The scores of rows [..., n_embd] of the residual stream at `layer`: float64 [...]."""

@@ -69,6 +69,22 @@ def vectors(draw: st.DrawFn, elements: st.SearchStrategy[float] = FLOATS) -> Con
 
 
 @st.composite
+def gates(draw: st.DrawFn) -> Gate:
+    threshold, above = draw(NUMBERS), draw(st.booleans())
+    scope = draw(st.sampled_from(["last", "mean", "token"]))
+    close = None
+    if scope == "token" and draw(st.booleans()):
+        ends = (None, threshold) if above else (threshold, None)
+        close = draw(st.floats(*ends, allow_nan=False, allow_infinity=False))
+    hold = draw(st.integers(0, 10**6)) if scope == "token" else 0
+    layer, unit = (
+        draw(st.none() | st.integers(1, 99)),
+        draw(st.sampled_from([None, "score", "raw"])),
+    )
+    return Gate(draw(NAMES), threshold, layer, above, scope, unit, close, hold)
+
+
+@st.composite
 def terms(draw: st.DrawFn) -> Term:
     operation = draw(st.sampled_from(OPERATIONS))
     window = st.tuples(st.integers(0, 99), st.integers(0, 99)).map(sorted)
@@ -76,14 +92,6 @@ def terms(draw: st.DrawFn) -> Term:
         st.sampled_from(["all", "prompt", "generated"]),
         st.integers(1, 99).map(lambda n: f"last:{n}"),
         window.map(lambda ends: f"{ends[0]}-{ends[1]}"),
-    )
-    gate = st.builds(
-        Gate,
-        NAMES,
-        NUMBERS,
-        st.none() | st.integers(1, 99),
-        st.booleans(),
-        st.sampled_from(["last", "mean", "token"]),
     )
     if operation == "ablate" and draw(st.booleans()):
         layers = draw(st.none() | LAYERS)
@@ -95,7 +103,7 @@ def terms(draw: st.DrawFn) -> Term:
         "positions": draw(positions),
         "decay": draw(st.none() | st.integers(1, 10**6)),
         "after": draw(st.integers(0, 10**6)),
-        "gate": draw(st.none() | gate),
+        "gate": draw(st.none() | gates()),
         "toward": draw(NAMES) if operation == "rotate" else None,
     }
     return Term(draw(NAMES), **values)
