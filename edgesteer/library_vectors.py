@@ -81,10 +81,14 @@ class VectorShelf:
         path = Path(name_or_path).expanduser()
         if looks_like_path(name_or_path, ".gguf") and path.is_file():
             return path
-        found = self._vectors_called(name_or_path)
+        return self.find_named_vector(name_or_path, for_model)
+
+    def find_named_vector(self, name: str, for_model: ModelIdentity | None = None) -> Path:
+        """As find_vector, by name alone: what lies outside the library is never found."""
+        found = self._vectors_called(name)
         if not found:
-            raise self._no_vector(name_or_path)
-        return found[0] if for_model is None else _fitting(name_or_path, found, for_model)
+            raise self._no_vector(name)
+        return found[0] if for_model is None else _fitting(name, found, for_model)
 
     def load_vector(
         self, name_or_path: str, for_model: ModelIdentity | None = None

@@ -14,6 +14,7 @@ import random
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ __all__ = ["Capture", "Job", "Model", "Reading", "Reply", "Stream", "Timing", "U
 
 
 DEFAULT_CONTEXT = 4096
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n")
+_SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "seed")
 
 
 class Model(Reader):
@@ -68,7 +69,7 @@ class Model(Reader):
         identity = read_model_identity(path)  # a strict reader looks at the file before llama.cpp
         weights = Weights(path, offload)
         self.name, self.path, self.device = name or path.stem, path, offload.text
-        self.threads = threads
+        self.threads, self.queue = threads, queue
         if weights.n_ctx_train and n_ctx > weights.n_ctx_train:
             if n_ctx != DEFAULT_CONTEXT:  # asked for, not just left as it is
                 warnings.warn(
@@ -126,8 +127,8 @@ class Model(Reader):
                 continue.
             **options: ``steer`` (whatever :func:`as_steering` takes; names are looked up in the
                 library), ``system``, ``max_tokens`` (512), ``temperature`` (0.8), ``top_k`` (40),
-                ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``seed`` (drawn when
-                not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``,
+                ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``frequency_penalty`` and
+                ``presence_penalty`` (0.0), ``seed`` (drawn when not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``,
                 ``grammar`` (GBNF), ``json_schema`` (text or dict), ``logit_bias`` (token or text ->
                 number), ``logprobs`` (how many alternatives to report with each token), ``watch``
                 (what to read while it is written, see :meth:`readouts`).

@@ -239,6 +239,10 @@ class Reader:
         """The text of token ids, control tokens left out."""
         return b"".join(self._weights.piece(t) for t in tokens).decode("utf-8", "replace")
 
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes of one token, of a control token its name. Raises InputError for none."""
+        return self._weights.piece(token, special=True)
+
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         for token in tokens:
             if not 0 <= token < self.n_vocab:

@@ -25,6 +25,9 @@ class Sampling:
     min_p           tokens with less than this share of the likeliest one's probability are out
     repeat_penalty  logits of the last `repeat_last_n` tokens are damped by this factor; 1 is none
     repeat_last_n   how many tokens are looked back on; -1 is the whole context, 0 none
+    frequency_penalty, presence_penalty
+                    what is taken off a logit for each time, or once, that the answer had the token
+                    among its last `repeat_last_n`; 0 is none, below 0 favours what was said
     seed            0..2**32-1; None draws one
 
     >>> Sampling(temperature=0).greedy
@@ -37,6 +40,8 @@ class Sampling:
     min_p: float = 0.05
     repeat_penalty: float = 1.0
     repeat_last_n: int = 64
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -46,6 +51,8 @@ class Sampling:
         _check("repeat_penalty", self.repeat_penalty, 1e-3, 100.0, "1 switches it off")
         _check("top_k", self.top_k, 0, 2**31 - 1, "0 switches it off, 40 is usual", whole=True)
         _check("repeat_last_n", self.repeat_last_n, -1, 2**31 - 1, "64 is usual", whole=True)
+        for name in ("frequency_penalty", "presence_penalty"):
+            _check(name, getattr(self, name), -100.0, 100.0, "0 switches it off")
         if self.seed is not None:
             _check("seed", self.seed, 0, _SEEDS - 1, "leave it out to draw one", whole=True)
 

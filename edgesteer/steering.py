@@ -157,6 +157,11 @@ class Steering:
         index = self._index(name)
         return Steering(self.terms[:index] + self.terms[index + 1 :])
 
+    def updated(self, more: Steering) -> Steering:
+        """The same with the terms of `more`, which replace terms of the same name."""
+        names = {term.name for term in more.terms}
+        return Steering((*(t for t in self.terms if t.name not in names), *more.terms))
+
     def _index(self, label: str) -> int:
         labels = self.labels
         if label not in labels:

@@ -20,6 +20,7 @@ _COMMANDS = {
     "extract": "edgesteer.cli.extract:extract",
     "clusters": "edgesteer.cli.clusters:clusters",
     "causes": "edgesteer.cli.causes:causes",
+    "serve": "edgesteer.cli.serve:serve",
     "vectors": "edgesteer.cli.vectors:vectors",
     "models": "edgesteer.cli.models:models",
     "recipes": "edgesteer.cli.recipes:recipes",

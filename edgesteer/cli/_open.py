@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["open_model"]
 
 
-def open_model(name: str, options: Mapping[str, Any], library: Library) -> Model:
-    """The model of that name or path, opened as the engine options say."""
+def open_model(name: str, options: Mapping[str, Any], library: Library, **more: Any) -> Model:
+    """The model of that name or path, opened as the engine options say, and `more` of them."""
     import logging
 
     from edgesteer.model import Model
@@ -30,4 +30,5 @@ def open_model(name: str, options: Mapping[str, Any], library: Library) -> Model
         threads=options.get("threads"),
         n_ctx=options.get("ctx", 4096),
         library=library,
+        **more,
     )

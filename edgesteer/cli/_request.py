@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgesteer.library import Library
     from edgesteer.steering import Steering
 
-__all__ = ["Request", "check_new_recipe", "merged", "prompt_words", "read_prompt", "save_as_recipe"]
+__all__ = ["Request", "check_new_recipe", "prompt_words", "read_prompt", "save_as_recipe"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Request:
         recipe = library.load_recipe(stated) if stated else Recipe(name="unsaved")
         steering = recipe.steering
         for text in options.get("steer", ()):
-            steering = merged(steering, Steering.parse(text))
+            steering = steering.updated(Steering.parse(text))
         if options.get("layers"):
             steering = with_layers(steering, options["layers"])
         settings = dict(recipe.sampling)
@@ -59,13 +59,6 @@ class Request:
             system=recipe.system if system is None else system,
             settings=settings,
         )
-
-
-def merged(steering: Steering, more: Steering) -> Steering:
-    """`steering` with the terms of `more`, which replace terms of the same name."""
-    names = {term.name for term in more.terms}
-    kept = tuple(term for term in steering.terms if term.name not in names)
-    return replace(steering, terms=kept + more.terms)
 
 
 def with_layers(steering: Steering, layers: str) -> Steering:

@@ -147,6 +147,11 @@ class Job:
         return self._ended.is_set()
 
     @property
+    def failed(self) -> bool:
+        """Whether an error ended the answer; `result` raises it."""
+        return self.done and self._error is not None
+
+    @property
     def text(self) -> str:
         """What has been written so far."""
         return "".join(self._parts)

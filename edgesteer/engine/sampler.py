@@ -64,9 +64,13 @@ class Sampler:
 
     def _parts(self, weights: Weights, s: Sampling, seed: int) -> list[Any]:
         parts = []
-        if s.repeat_penalty != 1.0:
+        if s.repeat_penalty != 1.0 or s.frequency_penalty or s.presence_penalty:
             self._penalties = C.llama_sampler_init_penalties(
-                weights.n_vocab, s.repeat_last_n, s.repeat_penalty, 0.0, 0.0
+                weights.n_vocab,
+                s.repeat_last_n,
+                s.repeat_penalty,
+                s.frequency_penalty,
+                s.presence_penalty,
             )
             parts.append(self._penalties)
         if s.temperature < COLDEST:

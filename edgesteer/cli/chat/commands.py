@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgesteer.cli import _show
-from edgesteer.cli._request import merged
 from edgesteer.errors import InputError, SteeringError
 from edgesteer.names import NAME, quote_name, unquote_name
 
@@ -61,9 +60,9 @@ def _steer(session: ChatSession, text: str) -> None:
                 session.writer.note(f"steering {session.steering_text()}   ({step})")
                 return
         else:
-            session.steer(merged(chat.steering, Steering.parse(f"{quote_name(name)}={number}")))
+            session.steer(chat.steering.updated(Steering.parse(f"{quote_name(name)}={number}")))
     elif text:
-        session.steer(merged(chat.steering, Steering.parse(text)))
+        session.steer(chat.steering.updated(Steering.parse(text)))
     session.writer.note(f"steering {session.steering_text()}")
 
 

@@ -1,0 +1,126 @@
+"""POST /api/compare: one prompt and seed answered plain and steered, as one stream of two sides.
+
+Does not know how an answer is written. The steered side follows the live default when the request
+states no steering, so that a slider turns it while it is being written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edgesteer.server.asked import Asked, read_asked
+from edgesteer.server.fields import Fields
+from edgesteer.server.http import event_stream, read_json, served_of
+from edgesteer.server.messages import read_messages
+from edgesteer.server.replies import event, finish_reason
+from edgesteer.steering import Steering
+
+if TYPE_CHECKING:
+    from edgesteer.engine.job import Reply
+    from edgesteer.server.answers import Answers, Ask
+    from edgesteer.server.state import Served
+    from edgesteer.server.steering import Applied
+
+__all__ = ["compare"]
+
+SIDES = ("plain", "steered")
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """A checked request: a conversation, or with `raw` a text to continue."""
+
+    asked: Asked
+    prompt: str | Sequence[Mapping[str, Any]]
+    raw: bool
+
+
+def read_compare(fields: Fields, served: Served) -> CompareRequest:
+    """A request's body as a value. Raises FieldError."""
+    limits = served.limits
+    asked = read_asked(fields, limits, served.model.n_vocab)
+    if asked.n != 1:
+        raise fields.wrong("n", "must be 1: there is one answer a side")
+    most = fields.whole("max_tokens", 1, 2**31 - 1)
+    system = fields.text("system")
+    prompt: str | list[dict[str, Any]] = fields.text("prompt") or ""
+    raw = fields.flag("raw") or False
+    if prompt and fields.value("messages") is not None:
+        raise fields.wrong("messages", "and prompt exclude each other")
+    if raw:
+        fields.need("prompt")
+        if system is not None:
+            raise fields.wrong("system", "has no place in a raw prompt")
+    else:
+        asked_for = prompt and [{"role": "user", "content": prompt}]
+        prompt = asked_for or read_messages(fields, limits)
+        if system is not None:
+            prompt = [{"role": "system", "content": system}, *prompt]  # type: ignore[misc]
+    fields.close()
+    options = dict(asked.options) | ({} if most is None else {"max_tokens": most})
+    return CompareRequest(replace(asked, options=options), prompt, raw)
+
+
+async def compare(request: Request) -> Response:
+    """The endpoint."""
+    served = served_of(request)
+    asked = read_compare(await read_json(request), served)
+    applied: Applied = await served.in_thread(
+        served.applied, asked.asked.model, asked.asked.steering
+    )
+    asks = _asks(asked, applied, served)
+    answers = await served.begin(applied, asks, follows=(False, applied.source == "default"))
+    return await event_stream(request, served, answers, _events(served, answers, asks, applied))
+
+
+def _asks(request: CompareRequest, applied: Applied, served: Served) -> list[Ask]:
+    options: dict[str, Any] = {"max_tokens": served.limits.tokens, **applied.settings}
+    options |= {**request.asked.options, "raw": request.raw}
+    one = served.seeded(options, request.asked)[0]
+    prompt = request.prompt
+    if applied.system is not None and not request.raw and prompt[0]["role"] != "system":  # type: ignore[index]
+        prompt = [{"role": "system", "content": applied.system}, *prompt]  # type: ignore[misc]
+    return [(prompt, {**one, "steer": Steering()}), (prompt, {**one, "steer": applied.steering})]
+
+
+async def _events(
+    served: Served, answers: Answers, asks: Sequence[Ask], applied: Applied
+) -> AsyncIterator[bytes]:
+    """`start`, then `token` and `end` of either side, then `done`; `error` where one fails."""
+    start = {
+        "model": served.model.name,
+        "seed": asks[0][1]["seed"],
+        "steering": {"text": str(applied.steering), "source": applied.source},
+    }
+    yield event(start, "start")
+    async for piece in answers.pieces():
+        side = SIDES[piece.index]
+        if piece.text is not None:
+            yield event({"side": side, "text": piece.text}, "token")
+            continue
+        try:
+            yield event({"side": side, **_end(answers.reply(piece.index))}, "end")
+        except Exception as error:  # noqa: BLE001, the other side goes on
+            yield event({"side": side, **served.failure(error).body()}, "error")
+    yield event({}, "done")
+
+
+def _end(reply: Reply) -> dict[str, Any]:
+    return {
+        "text": reply.text,
+        "finish_reason": finish_reason(reply),
+        "steering": reply.steering,
+        "carrier": reply.carrier,
+        "warnings": list(reply.warnings),
+        "usage": {
+            "prompt_tokens": reply.usage.prompt_tokens,
+            "completion_tokens": reply.usage.completion_tokens,
+        },
+        "tokens_per_s": round(reply.timing.tokens_per_s, 2),
+        "first_token_s": round(reply.timing.first_token_s, 4),
+    }
