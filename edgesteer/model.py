@@ -127,8 +127,9 @@ class Model(Reader):
                 continue.
             **options: ``steer`` (whatever :func:`as_steering` takes; names are looked up in the
                 library), ``system``, ``max_tokens`` (512), ``temperature`` (0.8), ``top_k`` (40),
-                ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``frequency_penalty`` and
-                ``presence_penalty`` (0.0), ``seed`` (drawn when not given; the reply names it), ``stop`` (strings), ``ignore_eos``, ``raw``,
+                ``top_p`` (0.95), ``min_p`` (0.05), ``repeat_penalty`` (1.0), ``frequency_penalty``
+                and ``presence_penalty`` (0.0), ``seed`` (drawn when not given; the reply names it),
+                ``stop`` (strings), ``ignore_eos``, ``raw``,
                 ``grammar`` (GBNF), ``json_schema`` (text or dict), ``logit_bias`` (token or text ->
                 number), ``logprobs`` (how many alternatives to report with each token), ``watch``
                 (what to read while it is written, see :meth:`readouts`).

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from edgesteer.engine.job import Job, Reply
+from edgesteer.engine.watch import Reading
 from edgesteer.errors import EngineError
 from edgesteer.server.errors import RequestError
 
@@ -30,10 +31,12 @@ class ClientGone(Exception):  # noqa: N818 - nobody is left to call it an error
 
 @dataclass(frozen=True)
 class Piece:
-    """Something new about answer `index`: text, or its end (`text` is None)."""
+    """Something new about answer `index`: text, what was read at a token, or its end."""
 
     index: int
-    text: str | None
+    text: str = ""
+    reading: Reading | None = None
+    end: bool = False
 
 
 class Answers:
@@ -55,12 +58,14 @@ class Answers:
         """
         try:
             for index, (prompt, options) in enumerate(asks):
+                watched = {"on_reading": partial(self._tell_reading, index)}
                 job = start(
                     prompt,
                     on_piece=partial(self._tell, index),
                     on_done=partial(self._tell_end, index),
                     dispatch=self._loop.call_soon_threadsafe,
                     **options,
+                    **(watched if options.get("watch") else {}),
                 )
                 self.jobs.append(job)
         except BaseException:
@@ -70,8 +75,11 @@ class Answers:
     def _tell(self, index: int, text: str) -> None:
         self._news.put_nowait(Piece(index, text))
 
+    def _tell_reading(self, index: int, reading: Reading) -> None:
+        self._news.put_nowait(Piece(index, reading=reading))
+
     def _tell_end(self, index: int, _job: Job) -> None:
-        self._news.put_nowait(Piece(index, None))
+        self._news.put_nowait(Piece(index, end=True))
 
     def _time_is_up(self) -> None:
         self.late = True
@@ -97,7 +105,7 @@ class Answers:
             self.cancel()
         if self._peeked is None and self.jobs:
             self._peeked = await self._news.get()
-            if self._peeked.text is None:
+            if self._peeked.end:
                 self.reply(self._peeked.index)
 
     async def pieces(self) -> AsyncIterator[Piece]:
@@ -109,13 +117,13 @@ class Answers:
         while left:
             piece = self._peeked or await self._news.get()
             self._peeked = None
-            left -= piece.text is None
+            left -= piece.end
             yield piece
 
     async def replies(self) -> list[Reply]:
         """Wait for all answers; raises what ended the first that failed."""
         async for piece in self.pieces():
-            if piece.text is None:
+            if piece.end:
                 self.reply(piece.index)
         return [job.result() for job in self.jobs]
 
@@ -131,9 +139,7 @@ class Answers:
         except EngineError as error:
             narrowed = job.sequence is not None and job.sequence.request.constraints.grammar
             if type(error) is EngineError and (job.steering or narrowed):
-                raise RequestError(
-                    422, error.message, error.hint, code="answer_failed"
-                ) from error
+                raise RequestError(422, error.message, error.hint, code="answer_failed") from error
             raise
         if self.late and reply.finish == "cancelled" and not reply.usage.completion_tokens:
             raise RequestError(

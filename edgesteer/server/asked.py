@@ -92,7 +92,9 @@ def _logit_bias(fields: Fields, limits: Limits, n_vocab: int) -> dict[str, float
     for token, value in bias.items():
         if not (token.isascii() and token.isdecimal() and len(token) < 10 and int(token) < n_vocab):
             raise fields.wrong(
-                "logit_bias", f"has the key {token[:40]!r}", f"token ids run from 0 to {n_vocab - 1}"
+                "logit_bias",
+                f"has the key {token[:40]!r}",
+                f"token ids run from 0 to {n_vocab - 1}",
             )
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not -100 <= value <= 100:

@@ -67,9 +67,7 @@ def read_chat(fields: Fields, served: Served) -> ChatRequest:
     options = dict(asked.options)
     if most is not None:
         options["max_tokens"] = most
-    return ChatRequest(
-        replace(asked, options=options, ignored=ignored), messages, logprobs, schema
-    )
+    return ChatRequest(replace(asked, options=options, ignored=ignored), messages, logprobs, schema)
 
 
 def _logprobs(fields: Fields) -> int | None:
@@ -86,7 +84,7 @@ def _refuse_tools(fields: Fields) -> None:
             raise FieldError(
                 name,
                 "this model's chat template has no place for tools",
-                "ask for JSON by response_format instead, or serve a model that was trained on tools",
+                "ask for JSON by response_format, or serve a model that was trained on tools",
                 code="tools_not_supported",
             )
     for name in ("tool_choice", "function_call"):
@@ -204,4 +202,3 @@ class _Writer:
 
         top = [one(*entry) for entry in found.top]
         return one(found.token, found.text, found.logprob) | {"top_logprobs": top}
-

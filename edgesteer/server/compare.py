@@ -22,6 +22,8 @@ from edgesteer.steering import Steering
 
 if TYPE_CHECKING:
     from edgesteer.engine.job import Reply
+    from edgesteer.engine.watch import Reading
+    from edgesteer.monitor.readout import Readout
     from edgesteer.server.answers import Answers, Ask
     from edgesteer.server.state import Served
     from edgesteer.server.steering import Applied
@@ -38,6 +40,7 @@ class CompareRequest:
     asked: Asked
     prompt: str | Sequence[Mapping[str, Any]]
     raw: bool
+    watch: tuple[str, ...]
 
 
 def read_compare(fields: Fields, served: Served) -> CompareRequest:
@@ -60,10 +63,11 @@ def read_compare(fields: Fields, served: Served) -> CompareRequest:
         asked_for = prompt and [{"role": "user", "content": prompt}]
         prompt = asked_for or read_messages(fields, limits)
         if system is not None:
-            prompt = [{"role": "system", "content": system}, *prompt]  # type: ignore[misc]
+            prompt = [{"role": "system", "content": system}, *prompt]
+    watch = fields.texts("watch", limits.terms, 1024) or ()
     fields.close()
     options = dict(asked.options) | ({} if most is None else {"max_tokens": most})
-    return CompareRequest(replace(asked, options=options), prompt, raw)
+    return CompareRequest(replace(asked, options=options), prompt, raw, watch)
 
 
 async def compare(request: Request) -> Response:
@@ -73,25 +77,28 @@ async def compare(request: Request) -> Response:
     applied: Applied = await served.in_thread(
         served.applied, asked.asked.model, asked.asked.steering
     )
-    asks = _asks(asked, applied, served)
+    watch = await served.in_thread(served.watched, asked.watch)
+    asks = _asks(asked, applied, served, watch)
     answers = await served.begin(applied, asks, follows=(False, applied.source == "default"))
     return await event_stream(request, served, answers, _events(served, answers, asks, applied))
 
 
-def _asks(request: CompareRequest, applied: Applied, served: Served) -> list[Ask]:
+def _asks(
+    request: CompareRequest, applied: Applied, served: Served, watch: Mapping[str, Readout]
+) -> list[Ask]:
     options: dict[str, Any] = {"max_tokens": served.limits.tokens, **applied.settings}
-    options |= {**request.asked.options, "raw": request.raw}
+    options |= {**request.asked.options, "raw": request.raw, "watch": watch or None}
     one = served.seeded(options, request.asked)[0]
     prompt = request.prompt
     if applied.system is not None and not request.raw and prompt[0]["role"] != "system":  # type: ignore[index]
-        prompt = [{"role": "system", "content": applied.system}, *prompt]  # type: ignore[misc]
+        prompt = [{"role": "system", "content": applied.system}, *prompt]
     return [(prompt, {**one, "steer": Steering()}), (prompt, {**one, "steer": applied.steering})]
 
 
 async def _events(
     served: Served, answers: Answers, asks: Sequence[Ask], applied: Applied
 ) -> AsyncIterator[bytes]:
-    """`start`, then `token` and `end` of either side, then `done`; `error` where one fails."""
+    """`start`; `token`, `reading` and `end` (or `error`) of either side; then `done`."""
     start = {
         "model": served.model.name,
         "seed": asks[0][1]["seed"],
@@ -100,7 +107,10 @@ async def _events(
     yield event(start, "start")
     async for piece in answers.pieces():
         side = SIDES[piece.index]
-        if piece.text is not None:
+        if piece.reading is not None:
+            yield event({"side": side, **_reading(piece.reading)}, "reading")
+            continue
+        if not piece.end:
             yield event({"side": side, "text": piece.text}, "token")
             continue
         try:
@@ -108,6 +118,16 @@ async def _events(
         except Exception as error:  # noqa: BLE001, the other side goes on
             yield event({"side": side, **served.failure(error).body()}, "error")
     yield event({}, "done")
+
+
+def _reading(found: Reading) -> dict[str, Any]:
+    values = {name: round(value, 6) for name, value in found.values.items()}
+    return {
+        "position": found.position,
+        "text": found.text,
+        "generated": found.generated,
+        "values": values,
+    }
 
 
 def _end(reply: Reply) -> dict[str, Any]:

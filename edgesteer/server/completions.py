@@ -57,7 +57,9 @@ def read_completion(fields: Fields, served: Served) -> CompletionRequest:
     if not prompts:
         raise fields.wrong("prompt", "is an empty list")
     if len(prompts) * asked.n > limits.choices:
-        raise fields.wrong("n", f"times the prompts is {len(prompts) * asked.n}, {limits.choices} may be")
+        raise fields.wrong(
+            "n", f"times the prompts is {len(prompts) * asked.n}, {limits.choices} may be"
+        )
     most = fields.whole("max_tokens", 1, 2**31 - 1)
     logprobs = fields.whole("logprobs", 0, _TOP_LOGPROBS)
     echo = fields.flag("echo") or False
@@ -125,9 +127,7 @@ class _Writer:
             {
                 "index": index,
                 "text": self._prompt(index) + reply.text,
-                "logprobs": self._logprobs(
-                    index, reply.logprobs[: reply.usage.completion_tokens]
-                ),
+                "logprobs": self._logprobs(index, reply.logprobs[: reply.usage.completion_tokens]),
                 "finish_reason": finish_reason(reply),
                 "seed": reply.seed,
             }

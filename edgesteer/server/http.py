@@ -85,7 +85,7 @@ async def event_stream(
     return _Events(events, lambda: served.finish(answers))
 
 
-class _Events(EventSourceResponse):
+class _Events(EventSourceResponse):  # type: ignore[misc]
     """An event stream that cleans up however it ends, also when it never began."""
 
     def __init__(self, events: AsyncIterator[bytes], end: Callable[[], None]) -> None:

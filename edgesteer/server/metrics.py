@@ -70,4 +70,5 @@ class Metrics:
 
     def text(self) -> bytes:
         """All figures, in Prometheus' text format."""
-        return generate_latest(self.registry)
+        text: bytes = generate_latest(self.registry)
+        return text

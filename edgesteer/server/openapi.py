@@ -116,13 +116,24 @@ def _requests(served: Served) -> dict[str, Schema]:
         **_harmless(),
     }
     prompt = {"anyOf": [_text(), _list(_text(), minItems=1, maxItems=limits.choices)]}
-    completion = {**common, "prompt": prompt, "echo": FLAG, "logprobs": _whole(0, 20), **_harmless()}
+    completion = {
+        **common,
+        "prompt": prompt,
+        "echo": FLAG,
+        "logprobs": _whole(0, 20),
+        **_harmless(),
+    }
     compare = {
-        **{key: value for key, value in common.items() if key not in ("n", "stream", "stream_options")},
+        **{
+            key: value
+            for key, value in common.items()
+            if key not in ("n", "stream", "stream_options")
+        },
         "prompt": _text(minLength=1),
         "messages": messages,
         "system": _text(),
         "raw": FLAG,
+        "watch": {"anyOf": [_text(), _list(_text(), maxItems=limits.terms)]},
     }
     text = _text(minLength=1)
     embedding = {
@@ -145,7 +156,9 @@ def _requests(served: Served) -> dict[str, Schema]:
     return {
         "ChatRequest": _object(chat, "messages"),
         "CompletionRequest": _object(completion, "prompt"),
-        "CompareRequest": _object(compare, anyOf=[{"required": ["prompt"]}, {"required": ["messages"]}]),
+        "CompareRequest": _object(
+            compare, anyOf=[{"required": ["prompt"]}, {"required": ["messages"]}]
+        ),
         "EmbeddingRequest": _object(embedding, "input"),
         "SteeringRequest": _object({"steering": STEERING}),
         "RecipeRequest": _object(recipe),
@@ -203,9 +216,7 @@ def _operation(
     name: bool = False,
 ) -> dict[str, Any]:
     schema = _ref(answer) if answer else _text()
-    contents = {
-        kind: {"schema": schema if kind == _JSON else _text()} for kind in kinds
-    }
+    contents = {kind: {"schema": schema if kind == _JSON else _text()} for kind in kinds}
     responses: dict[str, Any] = {
         str(code): {"description": "It went well.", "content": contents} for code in good
     }
@@ -223,7 +234,7 @@ def _operation(
 
 def _paths() -> dict[str, Any]:
     work, both = (*_BODY, *_WORK), (_JSON, _EVENTS)
-    recipe = {"name": True, "codes": (404, 422, 500)}
+    missing = (404, 422, 500)
     return {
         "/v1/chat/completions": {
             "post": _operation(
@@ -236,7 +247,9 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/v1/embeddings": {
-            "post": _operation("Texts as vectors", "Embeddings", body="EmbeddingRequest", codes=work)
+            "post": _operation(
+                "Texts as vectors", "Embeddings", body="EmbeddingRequest", codes=work
+            )
         },
         "/v1/models": {"get": _operation("What is served", "Models")},
         "/v1/models/{name}": {
@@ -247,24 +260,33 @@ def _paths() -> dict[str, Any]:
             "get": _operation("The live default steering", "Steering"),
             "put": _operation(
                 "Steer by something else from the next token on",
-                "Steering", body="SteeringRequest", codes=(*_BODY, 500),
-            ),  # fmt: skip
+                "Steering",
+                body="SteeringRequest",
+                codes=(*_BODY, 500),
+            ),
         },
         "/api/vectors": {"get": _operation("What a steering can name", "Vectors")},
         "/api/recipes": {"get": _operation("All recipes", "Recipes")},
         "/api/recipes/{name}": {
-            "get": _operation("One recipe", "Recipe", **recipe),
+            "get": _operation("One recipe", "Recipe", name=True, codes=missing),
             "put": _operation(
-                "Save a recipe", "Recipe", body="RecipeRequest", good=(200, 201), name=True,
+                "Save a recipe",
+                "Recipe",
+                body="RecipeRequest",
+                good=(200, 201),
+                name=True,
                 codes=(*_BODY, 404, 409, 500, 507),
-            ),  # fmt: skip
-            "delete": _operation("Delete a recipe", "Deleted", **recipe),
+            ),
+            "delete": _operation("Delete a recipe", "Deleted", name=True, codes=missing),
         },
         "/api/compare": {
             "post": _operation(
-                "One prompt, plain and steered", "", body="CompareRequest", kinds=(_EVENTS,),
+                "One prompt, plain and steered",
+                "",
+                body="CompareRequest",
+                kinds=(_EVENTS,),
                 codes=work,
-            )  # fmt: skip
+            )
         },
         "/metrics": {"get": _operation("Figures for Prometheus", "", kinds=("text/plain",))},
         "/openapi.json": {"get": _operation("This description", "")},

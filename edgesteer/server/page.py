@@ -53,6 +53,4 @@ def _file(name: str) -> Response:
     path = _FILES.get(name)
     if path is None:
         raise RequestError(404, f"there is no file {name[:100]!r}", code="no_such_file")
-    return FileResponse(
-        path, media_type=_TYPES[path.suffix], headers={"Cache-Control": "no-cache"}
-    )
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers={"Cache-Control": "no-cache"})

@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesteer.server.errors import failure_of
-
 if TYPE_CHECKING:
     from edgesteer.engine.job import Reply
     from edgesteer.engine.sequence import TokenLogprob
@@ -21,7 +19,17 @@ if TYPE_CHECKING:
     from edgesteer.server.state import Served
     from edgesteer.server.steering import Applied
 
-__all__ = ["DONE", "Head", "event", "figures", "finish_reason", "finite", "new_logprobs", "steering_facts", "stream"]
+__all__ = [
+    "DONE",
+    "Head",
+    "event",
+    "figures",
+    "finish_reason",
+    "finite",
+    "new_logprobs",
+    "steering_facts",
+    "stream",
+]
 
 DONE = b"data: [DONE]\n\n"
 _FINISH = {"stop": "stop", "length": "length", "context": "length", "cancelled": "length"}
@@ -118,9 +126,9 @@ async def stream(
     try:
         replies: dict[int, Reply] = {}
         async for piece in answers.pieces():
-            if piece.text is None:
+            if piece.end:
                 replies[piece.index] = answers.reply(piece.index)
-            for chunk in chunk_of(piece.index, piece.text or "", replies.get(piece.index)):
+            for chunk in chunk_of(piece.index, piece.text, replies.get(piece.index)):
                 yield event(chunk)
         if last is not None:
             yield event(last([replies[index] for index in sorted(replies)]))

@@ -71,7 +71,7 @@ def run(app: Any, listening: socket.socket, *, drain: float = DRAIN_SECONDS) -> 
     _Server(config).run(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
+class _Server(uvicorn.Server):  # type: ignore[misc]
     """uvicorn's server, which ends in peace when it was asked to end."""
 
     @contextlib.contextmanager

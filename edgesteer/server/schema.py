@@ -149,7 +149,9 @@ class _Checker:
 
     def _target(self, ref: Any) -> Any:
         if not isinstance(ref, str) or not ref.startswith("#"):
-            raise self._refused(f"refers to {json.dumps(ref)[:80]}", "refer to its own $defs: #/$defs/...")
+            raise self._refused(
+                f"refers to {json.dumps(ref)[:80]}", "refer to its own $defs: #/$defs/..."
+            )
         found: Any = self._root
         for part in ref.removeprefix("#").strip("/").split("/"):
             if part:

@@ -69,7 +69,8 @@ class Settings:
             plain = f"{parts.scheme}://{parts.netloc}"
             if origin != "*" and (not parts.netloc or plain != origin):
                 raise InputError(
-                    f"{origin!r} is no origin", "write scheme and host, such as http://localhost:3000"
+                    f"{origin!r} is no origin",
+                    "write scheme and host, such as http://localhost:3000",
                 )
         if not (self.api_key.isascii() and self.api_key.isprintable()) or " " in self.api_key:
             raise InputError(

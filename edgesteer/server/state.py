@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from edgesteer.engine.job import Job, Reply
     from edgesteer.model import Model
+    from edgesteer.monitor.readout import Readout
 
 __all__ = ["Served"]
 
@@ -72,7 +73,7 @@ class Served:
 
     @property
     def fingerprint(self) -> str:
-        """What OpenAI calls the system's fingerprint: equal where equal seeds give equal answers."""
+        """OpenAI's system fingerprint: equal where equal seeds give equal answers."""
         weights = (self.model.identity.weights_id or "unknown")[:8]
         return f"edgesteer-{__version__}-{weights}"
 
@@ -132,20 +133,26 @@ class Served:
             return Applied(own, "request", box, self.system, self.sampling)
         base = self._bound(recipe)
         total = base if own is None else base.updated(own)
-        source = "recipe" if own is None else "request"
-        return Applied(total, source, box, recipe.system, recipe.sampling)
+        return Applied(
+            total, "recipe" if own is None else "request", box, recipe.system, recipe.sampling
+        )
 
     def _recipe_of(self, box: str) -> Recipe | None:
         name = self.model.name
         if box in ("", name):
             return None
-        served, plus, wanted = box[: len(name)], box[len(name) : len(name) + 1], box[len(name) + 1 :]
+        served, plus, wanted = (
+            box[: len(name)],
+            box[len(name) : len(name) + 1],
+            box[len(name) + 1 :],
+        )
         if served != name or plus != "+":
             known = [name, *(f"{name}+{recipe}" for recipe in self.recipe_names())]
             raise RequestError(
                 404,
                 f"the model {box[:100]!r} is not served here",
-                did_you_mean(box, known) or f"this server serves {name!r}; GET /v1/models lists all",
+                did_you_mean(box, known)
+                or f"this server serves {name!r}; GET /v1/models lists all",
                 param="model",
                 code="model_not_found",
             )
@@ -165,6 +172,21 @@ class Served:
         return self.model.bind(
             recipe.steering.bind(lambda name: library.load_vector(name, identity)), _pass
         )
+
+    def watched(self, texts: Sequence[str]) -> dict[str, Readout]:
+        """The read-outs that a request names, by name. Reads files: runs on a thread.
+
+        Raises FieldError (422), which blames the field `watch`.
+        """
+        if not texts:
+            return {}
+        from edgesteer.monitor.watching import as_readouts
+
+        try:
+            return as_readouts(list(texts), self.model.identity, self.vectors.find)
+        except EdgesteerError as error:
+            failure = self.failure(error)
+            raise FieldError("watch", failure.message, failure.hint, code=failure.code) from error
 
     # -- answers
 

@@ -1,4 +1,4 @@
-"""Which steering acts on a request: its own, its recipe's or the live default; and the default itself.
+"""Which steering acts on a request: its own, its recipe's or the live default, kept here too.
 
 Does not know HTTP, nor how steering is carried out.
 """

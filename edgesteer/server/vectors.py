@@ -1,4 +1,4 @@
-"""The vectors that requests can name: found by name alone, never by a path, and kept while unchanged.
+"""The vectors that requests can name: found by name alone, never by a path, and kept in memory.
 
 Does not know requests, nor what a vector does to an answer.
 """
@@ -14,6 +14,7 @@ from edgesteer.errors import EdgesteerError, NotFoundError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 from edgesteer.library import Library
+from edgesteer.monitor.readout import Readout
 from edgesteer.names import looks_like_path
 from edgesteer.server.errors import FieldError
 from edgesteer.vector import ControlVector
@@ -116,14 +117,15 @@ def _facts(name: str, vector: ControlVector | None, problem: str) -> dict[str, A
     for key in ("description", "positive", "negative", "method"):
         row[key] = meta[key] if isinstance(meta.get(key), str) else ""
     if vector is None:
-        nothing = {"band": None, "recommended": None, "range": "", "layers": []}
-        return row | nothing | {"per_layer": {}, "verdict": ""}
+        nothing: dict[str, Any] = {"band": None, "recommended": None, "range": "", "layers": []}
+        return row | nothing | {"has_readout": False, "per_layer": {}, "verdict": ""}
     band, quality, recommended = vector.calibration, meta.get("quality"), vector.recommended
     verdict = quality.get("verdict") if isinstance(quality, dict) else ""
     layers = list(vector.layers)
     n_layer = vector.model.n_layer if vector.model else layers[-1] + 1
     norms = [round(norm, 6) for norm in vector.norms().values()]
     return row | {
+        "has_readout": Readout.of(vector) is not None,
         "band": {"low": band.low, "high": band.high} if band else None,
         "recommended": {
             "text": str(recommended),
