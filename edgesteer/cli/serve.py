@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-page", is_flag=True, help="Serve the API alone.")
 @shared.engine_options
+@shared.json_option
 @shared.output_options
 def serve(model_name: str | None, **options: Any) -> None:
     """Serve the model on this machine: an OpenAI-compatible API, and a page with sliders.
@@ -110,7 +111,10 @@ def serve(model_name: str | None, **options: Any) -> None:
             text = "anyone who can reach this machine can use it: --api-key asks for a key"
             warnings.warn(EdgesteerWarning(text), stacklevel=1)
         _show.note(f"{model.name} on {model.device}, {model.n_seq} slots; Ctrl-C ends it")
-        click.echo(settings.url)
+        if options["as_json"]:
+            _show.print_json({"url": settings.url, "model": model.name, "slots": model.n_seq})
+        else:
+            click.echo(settings.url)
         run(app, listening)
 
 
