@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class ModelShelf:
             name = entry.name
             if name in taken:
                 name = f"{slug(entry.path.parent.name)}/{entry.name}"
-            taken.setdefault(name, ModelEntry(name, entry.path, entry.source, entry.licence))
+            taken.setdefault(name, replace(entry, name=name))
         return list(taken.values())
 
     def find_model(self, name_or_path: str = DEFAULT_MODEL) -> ModelEntry:
@@ -104,9 +105,12 @@ class ModelShelf:
         licence: str = "",
         *,
         replace: bool = False,
+        source: str = "",
+        sha256: str = "",
     ) -> ModelEntry:
         """Register a GGUF file where it lies; a file may have several names.
 
+        `source` says where it came from and `sha256` what it was then; both are kept.
         A name of another file is refused unless `replace` is true, the name of a bundled model
         always. Raises NotFoundError, InputError, ModelError.
         """
@@ -119,7 +123,8 @@ class ModelShelf:
                     f"{path} is not a GGUF file",
                     "convert the model first with convert_hf_to_gguf.py of llama.cpp",
                 )
-        entry = ModelEntry(check_file_name(name or file.stem, "model"), file, "registered", licence)
+        called = check_file_name(name or file.stem, "model")
+        entry = ModelEntry(called, file, source or "registered", licence, sha256)
         if entry.name in {known.name for known in bundled_models()}:
             raise InputError(
                 f"the name {entry.name!r} belongs to a model that comes as a package",
@@ -184,14 +189,20 @@ class ModelShelf:
 
     def _registered(self) -> dict[str, ModelEntry]:
         return {
-            name: ModelEntry(name, Path(fields["path"]), "registered", fields.get("licence", ""))
+            name: ModelEntry(
+                name,
+                Path(fields["path"]),
+                fields.get("source") or "registered",
+                fields.get("licence", ""),
+                fields.get("sha256", ""),
+            )
             for name, fields in _read_json(self.models_file).items()
             if isinstance(fields, dict) and isinstance(fields.get("path"), str)
         }
 
     def _write_registered(self, entries: dict[str, ModelEntry]) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        fields = {e.name: {"path": str(e.path), "licence": e.licence} for e in entries.values()}
+        fields = {e.name: _kept_fields(e) for e in entries.values()}
         _write_json(self.models_file, fields)
 
     def _no_model(self, name: str, path: Path) -> NotFoundError:
@@ -204,6 +215,14 @@ class ModelShelf:
         near = did_you_mean(name, [m.name for m in self.models()])
         cure = "edgesteer models list shows what is here; edgesteer models add FILE adds one"
         return NotFoundError(f"no model {name!r} on this machine", f"{near} {cure}".strip())
+
+
+def _kept_fields(entry: ModelEntry) -> dict[str, str]:
+    """What is written of a registered model; where it came from only when that is known."""
+    fields = {"path": str(entry.path), "licence": entry.licence}
+    if entry.sha256:
+        fields |= {"source": entry.source, "sha256": entry.sha256}
+    return fields
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -34,12 +34,16 @@ _LATER_SHARD = re.compile(r"-(?!00001-)\d{5}-of-\d{5}$")
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model file on this machine: the name to call it by, its path, where it came from."""
+    """A model file on this machine: the name to call it by, its path, where it came from.
+
+    `sha256` is what it was when it was fetched, "" when that was not recorded.
+    """
 
     name: str
     path: Path
     source: str
     licence: str = ""
+    sha256: str = ""
 
     def to_dict(self) -> dict[str, str]:
         """The entry as plain JSON values."""

@@ -17,10 +17,11 @@ import click
 
 from edgesteer.errors import Cancelled, EdgesteerError, EdgesteerWarning
 
-__all__ = ["MODEL", "VERBOSITY", "LazyGroup", "RootGroup", "recall", "show_error"]
+__all__ = ["MODEL", "OFFLINE", "VERBOSITY", "LazyGroup", "RootGroup", "recall", "show_error"]
 
 VERBOSITY = "edgesteer.verbosity"
 MODEL = "edgesteer.model"  # what the person calls the model, for hints that name it
+OFFLINE = "edgesteer.offline"
 FAILED, CANCELLED = 1, 130
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from edgesteer.cli import _complete
-from edgesteer.cli._group import MODEL, VERBOSITY
+from edgesteer.cli._group import MODEL, OFFLINE, VERBOSITY
 from edgesteer.errors import InputError
 
 __all__ = [
@@ -78,6 +78,10 @@ def _remember_model(ctx: click.Context, _param: click.Parameter, value: str | No
     if value is not None:
         ctx.meta[MODEL] = value
     return value
+
+
+def _remember_offline(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.meta[OFFLINE] = value
 
 
 def _gguf_file(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -226,7 +230,8 @@ output_options = group(
         "--offline",
         is_flag=True,
         expose_value=False,
-        help="Never use the network (always so; accepted for scripts).",
+        callback=_remember_offline,
+        help="Never use the network; only 'models add hf://...' ever does.",
     ),
 )
 

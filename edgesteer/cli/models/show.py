@@ -22,7 +22,10 @@ def show(name: str | None, as_json: bool) -> None:
 
     MODEL is a name or a GGUF file; the default model when it is left out.
     """
+    import warnings
+
     from edgesteer.cli import _show
+    from edgesteer.errors import EdgesteerWarning
     from edgesteer.identity import read_model_identity
     from edgesteer.library import DEFAULT_MODEL, Library
     from edgesteer.working_copy import CopyShelf
@@ -41,6 +44,9 @@ def show(name: str | None, as_json: bool) -> None:
         "weights_id": identity.weights_id,
         "working_copies": [copy.to_dict() for copy in CopyShelf(library).all_of(entry.path)],
     }
+    if entry.sha256 and entry.sha256 != facts["sha256"]:
+        text = f"the file has changed since it was fetched: its sha256 was {entry.sha256}"
+        warnings.warn(EdgesteerWarning(text), stacklevel=2)
     if as_json:
         _show.print_json(facts)
         return
