@@ -6,7 +6,8 @@ A saved file (.npz, no pickle) holds:
 
     rows      float32 [n, L, d]    layers    int32 [L]
     signs     int8 [n]             n_tokens  int32 [n]
-    owners    int32 [n]            header    uint8, JSON: format, positions, capture, model, source
+    owners    int32 [n]            header    uint8, JSON: format, positions, capture, model, source,
+                                             facts
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,16 @@ _UNREADABLE = (
 class Activations:
     """Rows of the residual stream: the outputs of blocks `layers` at stated token positions.
 
-    rows       float32 [n, L, d], one per text, or one per token with positions "all"
+    rows       float32 [n, L, d]: one a text for each position, or one a token with "all"
     layers     the L block numbers, rising (layers.py states the convention)
-    positions  which token: "last", "mean", "answer", "all" or a number
+    positions  which tokens, as capture/positions.py writes them: "last", "prompt-1,prompt", "all"
     model      the model that the texts went through
     capture    which program read them, "llama" or "torch", with what matters to the values
     signs      int8 [n]: +1 positive, -1 negative, 0 neither
     n_tokens   int32 [n]: tokens of the text of each row
     owners     int32 [n]: number of the text of each row
     source     sha256 of the contrast pairs, "" when there were none
+    facts      what else is known of the texts, plain JSON data
 
     Raises InputError when shapes disagree or a value is not finite.
     """
@@ -81,6 +83,7 @@ class Activations:
     n_tokens: Whole
     owners: Whole
     source: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -143,6 +146,29 @@ class Activations:
             owners=self.owners[part],
         )
 
+    def restricted(self, layers: tuple[int, ...]) -> Activations:
+        """The same rows at some of their layers."""
+        columns = [self.layers.index(layer) for layer in layers]
+        return replace(self, rows=np.ascontiguousarray(self.rows[:, columns]), layers=layers)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The positions one by one."""
+        return tuple(self.positions.split(","))
+
+    def at(self, place: int) -> Activations:
+        """The rows of one of several positions, by its number in `places`."""
+        places = self.places
+        part = np.s_[place :: len(places)]
+        return replace(
+            self,
+            rows=self.rows[part],
+            positions=places[place],
+            signs=self.signs[part],
+            n_tokens=self.n_tokens[part],
+            owners=self.owners[part],
+        )
+
     def residual_norms(self) -> dict[int, float]:
         """Median length of the rows at each layer: what a direction's length is compared with."""
         norms = np.median(np.linalg.norm(self.rows, axis=2), axis=0)
@@ -156,6 +182,7 @@ class Activations:
             "capture": self.capture,
             "model": self.model.to_dict(),
             "source": self.source,
+            "facts": dict(self.facts),
         }
         text = json.dumps(header, sort_keys=True).encode()
         arrays: dict[str, Any] = {
@@ -189,6 +216,7 @@ class Activations:
                 n_tokens=arrays["n_tokens"],
                 owners=arrays["owners"],
                 source=_text(header, "source"),
+                facts=_table(header, "facts"),
             )
         except _UNREADABLE as error:
             raise InputError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -143,18 +142,12 @@ class ContrastPairs:
     @property
     def digest(self) -> str:
         """sha256 (hex) over the texts, whatever file they came from, without held-out pairs."""
-        rows = [
-            [[side.system, side.user, side.answer] for side in (pair.positive, pair.negative)]
-            for pair in self.pairs
-        ]
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+        return _digest(self.pairs)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a person should look at: pairs that differ in case and punctuation only."""
-        keys = Counter(_letters(pair) for pair in self.pairs)
-        near = sum(count - 1 for count in keys.values())
-        return (f"{near} near-duplicate pair(s): vary the texts",) if near else ()
+    def full_digest(self) -> str:
+        """sha256 (hex) over the texts, held-out pairs too."""
+        return _digest(self.pairs, self.heldout)
 
     def limited(self, most: int) -> ContrastPairs:
         """The first `most` pairs: a trait's order uses personas and stems evenly at any number."""
@@ -171,7 +164,7 @@ class ContrastPairs:
         """
         from convert.rendering import render_pairs
 
-        return render_pairs(self.heldout if heldout else self.pairs, render_chat)
+        return render_pairs(self.heldout if heldout else self.pairs, render_chat, self.source)
 
 
 def _check(pairs: tuple[Pair, ...], heldout: tuple[Pair, ...], source: str) -> None:
@@ -199,12 +192,12 @@ def _check(pairs: tuple[Pair, ...], heldout: tuple[Pair, ...], source: str) -> N
             )
 
 
-def _letters(pair: Pair) -> str:
-    """The letters and digits of a pair, in one case: equal for near duplicates."""
-    sides = (pair.positive, pair.negative)
-    texts = [part or "" for side in sides for part in (side.system, side.user, side.answer)]
-    words = ("".join(c for c in text.casefold() if c.isalnum() or c == " ") for text in texts)
-    return "\n".join(" ".join(text.split()) for text in words)
+def _digest(*parts: tuple[Pair, ...]) -> str:
+    rows = [
+        [[[side.system, side.user, side.answer] for side in (p.positive, p.negative)] for p in part]
+        for part in parts
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _check_sides(pair: Pair, place: str, chat: bool) -> None:

@@ -20,14 +20,17 @@ arXiv 2407.12404; Braun et al. 2025, arXiv 2505.22637.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.directions import Method
+from convert.confounds import Confounds
+from convert.directions.axes import unit
+from convert.directions.contrast import Contrast, Find, Found
 
-__all__ = ["Quality", "judge", "length_auroc"]
+__all__ = ["Quality", "judge"]
 
 Array = NDArray[np.float32]
 Figures = NDArray[np.float64]
@@ -35,18 +38,17 @@ Figures = NDArray[np.float64]
 FEW_PAIRS = 20
 NO_AGREEMENT, LOW_AGREEMENT = 0.1, 0.2
 NO_STABILITY, LOW_STABILITY = 0.35, 0.7
-LENGTH_CONFOUND = 0.25
 FOLDS = 5
 SPLITS = 8
 SEED = 20240
+NONE = Confounds()
 
 
 @dataclass(frozen=True)
 class Quality:
     """How good the directions of `layers` look: one figure per layer, and what to beware of.
 
-    `judged_on` is "held-out pairs" or "folds"; `length_auroc` is the chance that a positive text is
-    longer than a negative one (0.5: length tells nothing).
+    `judged_on` is "held-out pairs" or "folds"; `confounds` is what else tells the sides apart.
     """
 
     layers: tuple[int, ...]
@@ -55,8 +57,14 @@ class Quality:
     stability: tuple[float, ...]
     n_pairs: int
     judged_on: str
-    length_auroc: float
+    confounds: Confounds = NONE
     warnings: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Agreement times stability at the best layer: what positions are chosen by."""
+        i = self._best
+        return max(self.agreement[i], 0.0) * max(self.stability[i], 0.0)
 
     @property
     def best_layers(self) -> tuple[int, ...]:
@@ -89,8 +97,8 @@ class Quality:
     def _best(self) -> int:
         return self.layers.index(self.best_layers[0])
 
-    def to_dict(self) -> dict[str, str | int | float | bool | list[int] | list[float] | list[str]]:
-        """A flat dict for JSON, figures rounded to four places."""
+    def to_dict(self) -> dict[str, Any]:
+        """A dict for JSON, figures rounded to four places."""
         return {
             "layers": list(self.layers),
             "agreement": [round(x, 4) for x in self.agreement],
@@ -99,7 +107,7 @@ class Quality:
             "best_layers": list(self.best_layers),
             "n_pairs": self.n_pairs,
             "judged_on": self.judged_on,
-            "length_auroc": round(self.length_auroc, 4),
+            "confounds": self.confounds.to_dict(),
             "warnings": list(self.warnings),
             "failed": self.failed,
             "verdict": self.verdict,
@@ -107,81 +115,60 @@ class Quality:
 
 
 def judge(
-    positive: Array,
-    negative: Array,
-    method: Method,
-    layers: Sequence[int],
+    contrast: Contrast,
+    method: Find,
     *,
-    groups: Sequence[int] | None = None,
-    heldout: tuple[Array, Array] | None = None,
-    lengths: tuple[Sequence[int], Sequence[int]] | None = None,
+    found: Found | None = None,
+    heldout: Contrast | None = None,
+    confounds: Confounds | None = None,
     notes: Sequence[str] = (),
 ) -> Quality:
-    """The quality of `method`'s directions from paired rows float32 [n, L, d], n >= 2.
+    """The quality of a method's directions from two pairs or more.
 
-    groups   the group of each pair; pairs of one group always stay together (default: each alone)
-    heldout  paired rows of other pairs, to judge on; without them folds are used
-    lengths  token counts of the positive and the negative texts
-    notes    further warnings to carry along
+    found      what the method makes of the contrast, when that is known already
+    heldout    other pairs, to judge on; without them folds are used, which never part a group
+    confounds  what else tells the sides apart
+    notes      further warnings to carry along
     """
-    n = len(positive)
-    group = np.arange(n) if groups is None else np.asarray(groups)
-    if len(np.unique(group)) < 2:
-        group = np.arange(n)
-    if heldout is not None:
-        figures = _figures(method(positive, negative), *heldout)
-    else:
-        figures = _by_folds(positive, negative, method, group)
-    auroc = length_auroc(*lengths) if lengths is not None else 0.5
+    found = method(contrast) if found is None else found
+    again = found.again or method
+    figures = _by_folds(contrast, again) if heldout is None else _figures(found, heldout)
     agreement, discriminability = figures
-    stability = _stability(positive, negative, method, group)
-    found = Quality(
-        layers=tuple(layers),
+    quality = Quality(
+        layers=contrast.layers,
         agreement=tuple(agreement.tolist()),
         discriminability=tuple(discriminability.tolist()),
-        stability=tuple(stability.tolist()),
-        n_pairs=n,
+        stability=tuple(_stability(contrast, again).tolist()),
+        n_pairs=len(contrast),
         judged_on="folds" if heldout is None else "held-out pairs",
-        length_auroc=auroc,
+        confounds=confounds or NONE,
     )
-    warnings = (*notes, *_warnings(found, len(np.unique(group))))
-    return Quality(**{**vars(found), "warnings": warnings})
+    n_groups = len(np.unique(contrast.group_of_pair))
+    warnings = (*notes, *found.notes, *quality.confounds.warnings, *_warnings(quality, n_groups))
+    return replace(quality, warnings=warnings)
 
 
-def length_auroc(positive: Sequence[int], negative: Sequence[int]) -> float:
-    """The chance that a positive text is longer than a negative one, ties counting half.
-
-    >>> length_auroc([5, 6, 7], [5, 6, 7]), length_auroc([9, 9], [2, 3])
-    (0.5, 1.0)
-    """
-    a, b = np.asarray(positive)[:, None], np.asarray(negative)[None, :]
-    return float(np.mean((a > b) + 0.5 * (a == b)))
-
-
-def _figures(directions: Array, positive: Array, negative: Array) -> tuple[Figures, Figures]:
-    """Agreement and d' per layer, of directions [L, d] on paired rows [n, L, d]."""
-    unit = _unit(directions)
-    agreement = np.einsum("nld,ld->nl", _unit(positive.astype(np.float64) - negative), unit)
-    reads = [np.einsum("nld,ld->nl", rows, unit) for rows in (positive, negative)]
+def _figures(found: Found, other: Contrast) -> tuple[Figures, Figures]:
+    """Agreement and d' per layer, of directions [L, d] on pairs that they were not made of."""
+    agreement = np.einsum("nld,ld->nl", unit(other.differences), unit(found.directions))
+    reading = unit(found.read_with)
+    reads = [np.einsum("nld,ld->nl", rows, reading) for rows in (other.positive, other.negative)]
     return agreement.mean(axis=0), _discriminability(reads[0], reads[1])
 
 
-def _by_folds(
-    positive: Array, negative: Array, method: Method, group: NDArray[np.int64]
-) -> tuple[Figures, Figures]:
-    n, n_layers, _ = positive.shape
+def _by_folds(contrast: Contrast, method: Find) -> tuple[Figures, Figures]:
+    n, n_layers, _ = contrast.positive.shape
+    group = contrast.group_of_pair
     cosines = np.zeros((n, n_layers))
     reads = np.zeros((2, n, n_layers))
     names = np.unique(group)
     shuffled = np.random.default_rng(SEED).permutation(names)
-    folds = np.array_split(shuffled, min(FOLDS, len(names)))
-    for fold in folds:
+    for fold in np.array_split(shuffled, min(FOLDS, len(names))):
         out = np.isin(group, fold)
-        unit = _unit(method(positive[~out], negative[~out]))
-        differences = _unit(positive[out].astype(np.float64) - negative[out])
-        cosines[out] = np.einsum("nld,ld->nl", differences, unit)
-        for side, rows in enumerate((positive, negative)):
-            reads[side, out] = np.einsum("nld,ld->nl", rows[out], unit)
+        found, left = method(contrast.select(~out)), contrast.select(out)
+        cosines[out] = np.einsum("nld,ld->nl", unit(left.differences), unit(found.directions))
+        for side, rows in enumerate((left.positive, left.negative)):
+            reads[side, out] = np.einsum("nld,ld->nl", rows, unit(found.read_with))
     return cosines.mean(axis=0), _discriminability(reads[0], reads[1])
 
 
@@ -195,25 +182,17 @@ def _discriminability(positive: Figures, negative: Figures) -> Figures:
     return found
 
 
-def _stability(
-    positive: Array, negative: Array, method: Method, group: NDArray[np.int64]
-) -> Figures:
+def _stability(contrast: Contrast, method: Find) -> Figures:
+    group = contrast.group_of_pair
     names = np.unique(group)
     random = np.random.default_rng(SEED)
-    found = np.zeros((SPLITS, positive.shape[1]))
+    found = np.zeros((SPLITS, contrast.positive.shape[1]))
     for split in range(SPLITS):
         half = np.isin(group, random.permutation(names)[: len(names) // 2])
-        one, other = (_unit(method(positive[part], negative[part])) for part in (half, ~half))
+        one, other = (unit(method(contrast.select(part)).directions) for part in (half, ~half))
         found[split] = np.einsum("ld,ld->l", one, other)
     mean: Figures = found.mean(axis=0)
     return mean
-
-
-def _unit(rows: NDArray[np.floating]) -> Figures:
-    wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=-1, keepdims=True)
-    unit: Figures = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
-    return unit
 
 
 def _warnings(quality: Quality, n_groups: int) -> list[str]:
@@ -221,12 +200,6 @@ def _warnings(quality: Quality, n_groups: int) -> list[str]:
     if n_groups < FEW_PAIRS:
         what = "pairs" if n_groups == quality.n_pairs else "different stems"
         found.append(f"only {n_groups} {what}: {FEW_PAIRS} or more give a steadier direction")
-    if abs(quality.length_auroc - 0.5) >= LENGTH_CONFOUND:
-        longer = "longer" if quality.length_auroc > 0.5 else "shorter"
-        found.append(
-            f"positive texts are {longer} (AUROC {quality.length_auroc:.2f}): "
-            "the direction may read length; match the lengths"
-        )
     best = quality.layers.index(quality.best_layers[0])
     if quality.agreement[best] < LOW_AGREEMENT:
         found.append(

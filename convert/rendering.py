@@ -11,7 +11,7 @@ text        the pairs are plain texts: they are read as they stand
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, overload
 
 from convert.pairs import Pair, Side
@@ -30,10 +30,14 @@ class RenderChat(Protocol):
 
 @dataclass(frozen=True)
 class Passage:
-    """A rendered text, and the character at which the answer begins; 0 for a plain text."""
+    """A rendered text, and the character at which the answer begins; 0 for a plain text.
+
+    `where` says where it came from ("line 3, positive"), for messages.
+    """
 
     text: str
     answer_at: int = 0
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,14 +87,31 @@ class Rendered(Sequence[RenderedPair]):
         )
 
 
-def render_pairs(pairs: Sequence[Pair], render_chat: RenderChat | None) -> Rendered:
-    """The texts of `pairs` as this model's chat template (None: it has none) writes them."""
+def render_pairs(
+    pairs: Sequence[Pair], render_chat: RenderChat | None, source: str = ""
+) -> Rendered:
+    """The texts of `pairs` as this model's chat template (None: it has none) writes them.
+
+    `source` is the file that they came from, for messages.
+    """
     style, note = _style(pairs, render_chat)
+
+    def passage(pair: Pair, side: Side, name: str) -> Passage:
+        where = ", ".join(part for part in (source, pair.where, name) if part)
+        return _passage(side, style, render_chat, where if pair.where else "")
+
     rendered = [
-        RenderedPair(*(_passage(side, style, render_chat) for side in (p.positive, p.negative)))
+        RenderedPair(passage(p, p.positive, "positive"), passage(p, p.negative, "negative"))
         for p in pairs
     ]
     return Rendered(tuple(rendered), style, note)
+
+
+def render_sides(
+    sides: Sequence[Side], style: Style, render_chat: RenderChat | None
+) -> tuple[Passage, ...]:
+    """Single texts, written as the pairs beside them were: `style` is theirs."""
+    return tuple(_passage(side, style, render_chat) for side in sides)
 
 
 def _style(pairs: Sequence[Pair], render_chat: RenderChat | None) -> tuple[Style, str]:
@@ -118,14 +139,14 @@ def _takes_system(side: Side, render_chat: RenderChat) -> bool:
     return (side.system or "") in text
 
 
-def _passage(side: Side, style: Style, render_chat: RenderChat | None) -> Passage:
+def _passage(side: Side, style: Style, render_chat: RenderChat | None, where: str = "") -> Passage:
     if style == "text":
-        return Passage(side.answer)
+        return Passage(side.answer, 0, where)
     if style == "plain" or render_chat is None:
         prompt = "\n\n".join(part for part in (side.system, side.user) if part) + "\n"
     else:
         prompt = render_chat(_messages(side, style), True)
-    return Passage(prompt + side.answer, len(prompt))
+    return Passage(prompt + side.answer, len(prompt), where)
 
 
 def _messages(side: Side, style: Style) -> list[dict[str, str]]:

@@ -1,12 +1,6 @@
-"""Capture: texts to activations. What every capture promises, and which token it reads.
+"""Capture: texts to activations. What every capture promises.
 
-Does not know llama.cpp (llama.py) nor torch (torch.py).
-
-    last     the last token of the text
-    mean     the mean over all tokens of the text
-    answer   the mean over the tokens of the answer, the last token where there is no answer
-    all      every token, one row each
-    12, -2   one token, counted from the start or, if negative, from the end
+Does not know llama.cpp (llama.py) nor torch (torch.py); positions.py says which tokens are read.
 """
 
 from __future__ import annotations
@@ -15,14 +9,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from convert.activations import Activations
+from convert.capture.positions import Positions
 from convert.rendering import Passage
-from edgesteer.errors import InputError
+from edgesteer.errors import ContextFullError, InputError
 from edgesteer.identity import ModelIdentity
 
-__all__ = ["POSITIONS", "ActivationCapture", "Progress", "as_positions", "token_span"]
-
-POSITIONS = ("last", "mean", "answer", "all")
-Positions = str | int
+__all__ = ["ActivationCapture", "Positions", "Progress", "check_texts"]
 
 
 class Progress(Protocol):
@@ -62,52 +54,30 @@ class ActivationCapture(Protocol):
         positions: Positions = "last",
         progress: Progress | None = None,
     ) -> Activations:
-        """Rows of the texts in order; `layers` None is 1..n_layer-1."""
+        """Rows of the texts in order, those of one text together; `layers` None is 1..n_layer-1.
+
+        The positions of the result have no `template` left in them: it is written out.
+        """
         ...
 
 
-def as_positions(positions: Positions) -> Positions:
-    """One of the words above, or a number, which may come as text. Raises InputError.
+def check_texts(
+    passages: Sequence[Passage], ids: Sequence[Sequence[int]], most: int, cure: str
+) -> None:
+    """Raises InputError or ContextFullError for texts that can not be read, before any is.
 
-    >>> as_positions("-2")
-    -2
+    `ids` are the tokens of each passage, `most` is how many fit the model (0: no limit), `cure`
+    says how more would.
     """
-    if positions in POSITIONS:
-        return positions
-    try:
-        if not isinstance(positions, bool):
-            return int(positions)
-    except ValueError:
-        pass
-    raise InputError(
-        f"{positions!r} is not a token position",
-        f"write one of {', '.join(POSITIONS)}, or a number: 0 is the first token, -1 the last",
-    )
-
-
-def token_span(positions: Positions, n_tokens: int, answer_at: int) -> tuple[int, int]:
-    """First and last-plus-one token to read, of a text with `n_tokens` tokens.
-
-    `answer_at` is the number of the answer's first token. "last", "answer" and "mean" give one row,
-    the mean of the span; so does a number; "all" gives the span's rows one by one.
-    Raises InputError when the token does not exist.
-    """
-    if isinstance(positions, int):
-        at = positions if positions >= 0 else n_tokens + positions
-        if not 0 <= at < n_tokens:
-            raise InputError(
-                f"token {positions} of a text with {n_tokens} tokens",
-                "use last, or -1 for the last",
+    if not passages:
+        raise InputError("there is no text to read", "give one text at least")
+    for number, (passage, one) in enumerate(zip(passages, ids, strict=True), 1):
+        at = passage.where or f"text {number}"
+        shown = repr(passage.text[:40] + ("..." if len(passage.text) > 40 else ""))
+        if not one:
+            raise InputError(f"{at} ({shown}) has no tokens", "delete it")
+        if most and len(one) > most:
+            raise ContextFullError(
+                f"{at} ({shown}) has {len(one)} tokens, and {most} can be read",
+                f"shorten it, or {cure}" if cure else "shorten it",
             )
-        return at, at + 1
-    if positions == "last":
-        return n_tokens - 1, n_tokens
-    if positions == "answer":
-        return min(answer_at, n_tokens - 1), n_tokens
-    return 0, n_tokens
-
-
-def shared_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two texts have in common at the start: where an answer's tokens begin."""
-    pairs = zip(a, b, strict=False)
-    return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.activations import Activations
-from convert.capture import Positions, Progress, as_positions, shared_prefix, token_span
+from convert.capture import Positions, Progress, check_texts
+from convert.capture.positions import as_positions, shared_prefix, token_span, written_out
 from convert.rendering import Passage
-from edgesteer.errors import InputError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 
@@ -50,32 +50,30 @@ class LlamaCapture:
     ) -> Activations:
         """Rows float32 [n, L, d] of the texts at `layers` (None: 1..n_layer-1).
 
-        Raises InputError (no text, a token that is not there), LayerError, ContextFullError when a
-        text is longer than the model's context.
+        Raises InputError (no text, a text without tokens, a token that is not there), LayerError,
+        ContextFullError when a text is longer than the model's context.
         """
-        where = as_positions(positions)
-        if not texts:
-            raise InputError("there is no text to read", "give one text at least")
+        words = written_out(as_positions(positions), self.render, self._encode)
         n_layer = self.identity.n_layer
         wanted = LayerRange.of(range(1, n_layer) if layers is None else layers).resolve(n_layer)
         passages = [Passage(text) if isinstance(text, str) else text for text in texts]
-        ids = [self._model.tokenize(passage.text, special=True) for passage in passages]
+        ids = [self._encode(passage.text) for passage in passages]
+        check_texts(passages, ids, self._model.n_ctx - 1, "open the model with a larger --ctx")
         starts = [self._answer_at(*both) for both in zip(passages, ids, strict=True)]
-        parts: list[NDArray[np.float32]] = []
-        if where == "all":
-            for number, one in enumerate(ids, 1):
-                parts.append(self._model.capture([one], wanted, "all").rows)
-                if progress is not None:
-                    progress(number, len(ids), "texts")
+        spans = [
+            [token_span(word, len(one), at) for word in words]
+            for one, at in zip(ids, starts, strict=True)
+        ]
+        if words == ("all",):
+            rows, owners = self._read_all(ids, wanted, progress)
         else:
-            parts.append(self._read(ids, starts, wanted, where, progress))
-        counts = [len(part) for part in parts] if where == "all" else [1] * len(ids)
-        owners = np.repeat(np.arange(len(ids)), counts)
+            rows = self._read(ids, spans, wanted, progress)
+            owners = np.repeat(np.arange(len(ids)), len(words))
         return Activations.of(
-            np.concatenate(parts),
+            rows,
             wanted,
             self.identity,
-            positions=str(where),
+            positions=",".join(words),
             capture=self.name,
             n_tokens=np.array([len(ids[i]) for i in owners]),
             owners=owners,
@@ -84,25 +82,38 @@ class LlamaCapture:
     def _read(
         self,
         ids: list[list[int]],
-        answers: list[int],
+        spans: list[list[tuple[int, int]]],
         layers: tuple[int, ...],
-        positions: Positions,
         progress: Progress | None,
     ) -> NDArray[np.float32]:
+        """One row a span: a text is cut behind the span's end, where nothing looks ahead."""
+
         def tell(done: int, total: int) -> None:
             if progress is not None:
                 progress(done, total, "texts")
 
-        if positions == "answer":
-            spans = [
-                token_span("answer", len(one), at)[0] for one, at in zip(ids, answers, strict=True)
-            ]
-            return self._model.capture(ids, layers, "mean", spans=spans, progress=tell).rows
-        return self._model.capture(ids, layers, positions, progress=tell).rows
+        cut = [one[:stop] for one, of in zip(ids, spans, strict=True) for _, stop in of]
+        starts = [start for of in spans for start, _ in of]
+        if all(start == len(one) - 1 for one, start in zip(cut, starts, strict=True)):
+            return self._model.capture(cut, layers, "last", progress=tell).rows
+        return self._model.capture(cut, layers, "mean", spans=starts, progress=tell).rows
 
-    def _answer_at(self, passage: Passage, ids: list[int]) -> int:
-        """The number of the answer's first token in `ids`, the tokens of the whole passage."""
+    def _read_all(
+        self, ids: list[list[int]], layers: tuple[int, ...], progress: Progress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        parts = []
+        for number, one in enumerate(ids, 1):
+            parts.append(self._model.capture([one], layers, "all").rows)
+            if progress is not None:
+                progress(number, len(ids), "texts")
+        owners = np.repeat(np.arange(len(ids)), [len(part) for part in parts])
+        return np.concatenate(parts), owners
+
+    def _encode(self, text: str) -> list[int]:
+        return self._model.tokenize(text, special=True)
+
+    def _answer_at(self, passage: Passage, ids: list[int]) -> int | None:
+        """The number of the answer's first token in `ids`; None for a text without a prompt."""
         if not passage.answer_at:
-            return 0
-        prompt = passage.text[: passage.answer_at]
-        return shared_prefix(self._model.tokenize(prompt, special=True), ids)
+            return None
+        return shared_prefix(self._encode(passage.text[: passage.answer_at]), ids)

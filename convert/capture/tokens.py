@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from convert.capture import shared_prefix
+from convert.capture.positions import shared_prefix
 from convert.rendering import Passage
 from edgesteer.errors import InputError, ModelError
 
@@ -71,10 +71,10 @@ class Tokens:
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return [self._tokenizer.bos_token_id, *ids] if self.adds_bos else list(ids)
 
-    def answer_at(self, passage: Passage, ids: list[int]) -> int:
-        """The number of the answer's first token in `ids`, the tokens of the whole passage."""
+    def answer_at(self, passage: Passage, ids: list[int]) -> int | None:
+        """The number of the answer's first token in `ids`; None for a text without a prompt."""
         if not passage.answer_at:
-            return 0
+            return None
         return shared_prefix(self.encode(passage.text[: passage.answer_at]), ids)
 
 

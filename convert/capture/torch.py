@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.activations import Activations
-from convert.capture import Positions, Progress, as_positions, token_span
+from convert.capture import Positions, Progress, check_texts
+from convert.capture.positions import as_positions, token_span, written_out
 from convert.capture.tokens import Tokens
 from convert.capture.torch_model import OpenModel, find_blocks, open_model
 from convert.rendering import Passage
-from edgesteer.errors import ContextFullError, InputError, ModelError
+from edgesteer.errors import InputError, ModelError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 
@@ -93,19 +94,17 @@ class TorchCapture:
         Raises InputError (no text, a text without tokens, a token that is not there), LayerError,
         ContextFullError when a text is longer than the model's context.
         """
-        where = as_positions(positions)
+        words = written_out(as_positions(positions), self.render, self.tokens.encode)
         wanted = self._layers(layers)
         passages = [Passage(text) if isinstance(text, str) else text for text in texts]
         ids = [list(map(int, one)) for one in token_ids or map(self._encode, passages)]
         self._check(passages, ids)
-        spans = [
-            token_span(where, len(one), self.tokens.answer_at(passage, one))
-            for passage, one in zip(passages, ids, strict=True)
-        ]
+        spans = [self._spans(words, *both) for both in zip(passages, ids, strict=True)]
+        every = words == ("all",)
         rows: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(ids)
         done = 0
         for batch in _batches([len(one) for one in ids], self._batch_tokens):
-            part = self._run([ids[i] for i in batch], [spans[i] for i in batch], wanted, where)
+            part = self._run([ids[i] for i in batch], [spans[i] for i in batch], wanted, every)
             for i, one in zip(batch, part, strict=True):
                 rows[i] = one
             done += len(batch)
@@ -116,7 +115,7 @@ class TorchCapture:
             np.concatenate(rows),
             wanted,
             self.identity,
-            positions=str(where),
+            positions=",".join(words),
             capture=self.name,
             n_tokens=np.array([len(ids[i]) for i in owners], np.int32),
             owners=owners,
@@ -125,37 +124,33 @@ class TorchCapture:
     def _encode(self, passage: Passage) -> list[int]:
         return self.tokens.encode(passage.text)
 
+    def _spans(
+        self, words: tuple[str, ...], passage: Passage, ids: list[int]
+    ) -> list[tuple[int, int]]:
+        answer_at = self.tokens.answer_at(passage, ids)
+        return [token_span(word, len(ids), answer_at) for word in words]
+
     def _layers(self, layers: Sequence[int] | None) -> tuple[int, ...]:
         last = self.identity.n_layer - 1
         chosen = range(1, last + 1) if layers is None else layers
         return LayerRange.of(chosen).resolve(self.identity.n_layer)
 
     def _check(self, passages: list[Passage], ids: list[list[int]]) -> None:
-        if not ids:
-            raise InputError("there is no text to read", "give one text at least")
         if len(ids) != len(passages):
             raise InputError(
                 f"{len(ids)} lists of token ids for {len(passages)} texts", "give one list a text"
             )
         most = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        for number, (passage, one) in enumerate(zip(passages, ids, strict=True), 1):
-            shown = repr(passage.text[:40])
-            if not one:
-                raise InputError(f"text {number} ({shown}) has no tokens", "delete it")
-            if most and len(one) > most:
-                raise ContextFullError(
-                    f"text {number} ({shown}...) has {len(one)} tokens, the model takes {most}",
-                    "shorten it",
-                )
+        check_texts(passages, ids, most or 0, "")
 
     def _run(
         self,
         ids: list[list[int]],
-        spans: list[tuple[int, int]],
+        spans: list[list[tuple[int, int]]],
         layers: tuple[int, ...],
-        positions: Positions,
+        every: bool,
     ) -> list[NDArray[np.float32]]:
-        """float32 [rows, L, d] of each text of one batch."""
+        """float32 [rows, L, d] of each text of one batch: a row a span, or `every` token's."""
         import torch
 
         width = max(map(len, ids))
@@ -165,17 +160,17 @@ class TorchCapture:
             tokens[i, : len(one)] = torch.tensor(one)
             mask[i, : len(one)] = 1
         device = self._model.device
-        with self._hooked(spans, layers, pool=positions != "all") as seen, torch.inference_mode():
+        with self._hooked(spans, layers, pool=not every) as seen, torch.inference_mode():
             self._model.base_model(
                 input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False
             )
             stacked = torch.stack([seen[layer] for layer in layers], dim=1).cpu().numpy()
-        counts = [1 if positions != "all" else stop - start for start, stop in spans]
+        counts = [sum(stop - start for start, stop in of) if every else len(of) for of in spans]
         return np.split(stacked, np.cumsum(counts)[:-1])
 
     @contextlib.contextmanager
     def _hooked(
-        self, spans: list[tuple[int, int]], layers: tuple[int, ...], *, pool: bool
+        self, spans: list[list[tuple[int, int]]], layers: tuple[int, ...], *, pool: bool
     ) -> Iterator[dict[int, Any]]:
         """Collects float32 [rows, d] of each layer while the model runs inside this block."""
         import torch
@@ -190,7 +185,9 @@ class TorchCapture:
                     f"block {layer} gives {list(hidden.shape)}, not one residual stream a text",
                     "capture with llama instead",
                 )
-            parts = [hidden[i, start:stop].float() for i, (start, stop) in enumerate(spans)]
+            parts = [
+                hidden[i, start:stop].float() for i, of in enumerate(spans) for start, stop in of
+            ]
             seen[layer] = torch.cat([p.mean(0, keepdim=True) if pool else p for p in parts])
 
         hooks = [

@@ -10,18 +10,17 @@ natural length is kept: a step of 1 is the whole way from the negative to the po
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from convert.directions.contrast import Contrast, Found
 
 __all__ = ["mean_difference"]
 
-Array = NDArray[np.float32]
 
+def mean_difference(contrast: Contrast) -> Found:
+    """The two means' difference.
 
-def mean_difference(positive: Array, negative: Array) -> Array:
-    """Directions float32 [L, d] from rows float32 [n, L, d].
-
-    >>> mean_difference(np.ones((2, 1, 3), np.float32), np.zeros((2, 1, 3), np.float32)).tolist()
+    >>> rows = np.ones((2, 1, 3), np.float32)
+    >>> mean_difference(Contrast(rows, 0 * rows)).directions.tolist()
     [[1.0, 1.0, 1.0]]
     """
-    gap = positive.mean(axis=0, dtype=np.float64) - negative.mean(axis=0, dtype=np.float64)
-    return np.asarray(gap, np.float32)
+    return Found(contrast.mean_difference.astype(np.float32))

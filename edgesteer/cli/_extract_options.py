@@ -10,10 +10,23 @@ import click
 from edgesteer.cli import _options as shared
 from edgesteer.cli._copies import copy_options
 
-__all__ = ["TRAIT_PAIRS", "keeping_options", "pairs_options", "reading_options"]
+__all__ = ["METHOD_NAMES", "TRAIT_PAIRS", "keeping_options", "pairs_options", "reading_options"]
 
 #: Balanced over stems and personas, this many give a direction close to that of all pairs.
 TRAIT_PAIRS = 64
+
+#: The names in convert.directions, which would take numpy to import.
+METHOD_NAMES = (
+    "mean-difference",
+    "geometric-median",
+    "winsorised",
+    "mean-centring",
+    "pca",
+    "centred-pca",
+    "cross-covariance",
+    "probe",
+    "whitened",
+)
 
 pairs_options = shared.group(
     click.option(
@@ -38,14 +51,16 @@ reading_options = shared.group(
         default="mean-difference",
         show_default=True,
         metavar="NAME",
-        help="How a direction is made of them; pca is the other one.",
+        help=f"How a direction is made of them: {', '.join(METHOD_NAMES)}.",
     ),
     click.option(
         "--positions",
         default="last",
         show_default=True,
         metavar="TOKENS",
-        help="Which tokens are read: last, mean, answer, or a number.",
+        help="Which tokens are read: last, prompt (the one before the answer), answer or mean (means "
+        "over tokens), a number, or a list such as last,prompt-1, of which the best is used; "
+        "template is the list of those that the chat template writes behind the user's text.",
     ),
     click.option(
         "-l",

@@ -110,10 +110,23 @@ def _report(
     out = options["out"]
     path = keep(vector, library, name=name, out=out, replace=True)
     report(path, vector, options["as_json"])
-    _show.note(f"quality {vector.meta['quality']['verdict']}")
+    quality = vector.meta["quality"]
+    _show.note(f"quality {quality['verdict']}")
+    _show.note(_confounds(quality["confounds"]))
     band = vector.calibration
     strength = f"calibrated, usable {band.low:.3g}..{band.high:.3g}" if band else "not calibrated"
     _show.note(f"layers {vector.recommended}; strength {strength}")
     used = name if out is None else out if Path(out).name != out else f"./{out}"
     other = "" if options["model"] is None else f" -m {quote(model_name)}"
     _show.note(f"next: edgesteer chat{other} -s {quote(f'{quote_name(used)}=1')}")
+
+
+def _confounds(found: dict[str, Any]) -> str:
+    """How well length and words alone tell the sides apart, in one line."""
+    text = f"besides the trait: length {found['length_auroc']:.2f}"
+    if found["word"]:
+        text += (
+            f", the word {found['word']!r} {found['word_auroc']:.2f}, "
+            f"all words {found['bag_of_words_auroc']:.2f}"
+        )
+    return f"{text} (AUROC; 0.5 tells nothing)"

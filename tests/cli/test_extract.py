@@ -12,6 +12,7 @@ import pytest
 
 from edgesteer import ControlVector, Library, Model
 from edgesteer.calibration import Calibration
+from edgesteer.cli import _extract_options
 from edgesteer.errors import EngineError, SteeringError
 
 from .conftest import IDENTITY, Invoke
@@ -64,6 +65,8 @@ def test_pairs_to_a_vector_in_the_library(
     assert result.exit_code == 0
     assert result.stdout == f"{library.vectors_folder / 'mild.gguf'}\n"
     assert "quality " in result.stderr
+    assert "besides the trait: length 0.50, the word 'gentle' 1.00, all words 1.00" in result.stderr
+    assert "Warning: the word 'gentle' alone tells the sides apart" in result.stderr
     assert "calibrated, usable -1..2" in result.stderr
     assert "next: edgesteer chat -m qwen -s mild=1\n" in result.stderr
     made = library.load_vector("mild", IDENTITY)
@@ -190,6 +193,23 @@ def test_the_destination_is_checked_before_the_model_is_opened(
     library.home.write_text("a file where the home folder should be")
     assert "can not be written" in invoke("extract", str(pairs)).stderr
     assert opened == []
+
+
+def test_every_method_is_in_the_help(invoke: Invoke) -> None:
+    from convert.directions import METHODS
+
+    assert _extract_options.METHOD_NAMES == tuple(METHODS)
+    words = invoke("extract", "--help").stdout.split()
+    assert all(name in "".join(words) for name in METHODS)
+
+
+@pytest.mark.parametrize("method", _extract_options.METHOD_NAMES)
+def test_every_method_makes_a_vector(
+    method: str, opened: Opened, pairs: Path, library: Library, invoke: Invoke
+) -> None:
+    result = invoke("extract", str(pairs), "--method", method, "--no-calibrate", "--force")
+    assert result.exit_code in (0, 1)
+    assert library.load_vector("mild").meta["method"] == method
 
 
 def test_a_folder_can_not_be_calibrated(invoke: Invoke, tmp_path: Path) -> None:

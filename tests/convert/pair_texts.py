@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.directions import Contrast
+
 Array = NDArray[np.float32]
 
 TRAIT = """
@@ -65,6 +67,22 @@ def planted(
     positive = (about + direction / 2 + jitter[0]).astype(np.float32)
     negative = (about - direction / 2 + jitter[1]).astype(np.float32)
     return positive, negative, direction.astype(np.float32)
+
+
+def planted_contrast(n: int = 40, **options: float) -> tuple[Contrast, Array]:
+    """The same as a Contrast with neutral rows midway, and the direction float32 [layers, width].
+
+    Each pair has a neutral row of its own, which is about the same thing as the pair.
+    """
+    positive, negative, direction = planted(n, **options)  # type: ignore[arg-type]
+    noise = options.get("noise", 1.0) / np.sqrt(positive.shape[2])
+    jitter = noise * np.random.default_rng(99).normal(size=positive.shape)
+    neutral = ((positive + negative) / 2 + jitter).astype(np.float32)
+    layers = tuple(range(1, 1 + positive.shape[1]))
+    contrast = Contrast(
+        positive, negative, layers, neutral=neutral, baseline=np.arange(len(positive))
+    )
+    return contrast, direction
 
 
 def cosines(a: Array, b: Array) -> NDArray[np.float64]:

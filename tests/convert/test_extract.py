@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 
 import convert
 from convert.activations import Activations
-from convert.capture import Positions, Progress, as_positions, token_span
-from convert.extract import extract, read_pairs
+from convert.capture import Positions, Progress
+from convert.capture.positions import as_positions
+from convert.directions import METHODS
+from convert.extract import extract, make_vector
 from convert.pairs import ContrastPairs
 from convert.pairs_toml import parse as parse_toml
+from convert.reading import load_reading, read_pairs
 from convert.rendering import Passage
-from edgesteer.errors import InputError, LayerError, PairsError
+from edgesteer.errors import InputError, LayerError, PairsError, VectorMismatchError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 from edgesteer.vector import ControlVector
@@ -49,25 +53,30 @@ class PlantedCapture:
     ) -> Activations:
         chosen = tuple(range(1, N_LAYER)) if layers is None else tuple(layers)
         words = [text if isinstance(text, str) else text.text for text in texts]
+        places = as_positions(positions)
         self.texts += words
-        rows = np.stack([self.row(text)[list(chosen)] for text in words])
+        rows = [self.row(text, place)[list(chosen)] for text in words for place in places]
         if progress is not None:
             progress(len(words), len(words), "texts")
         lengths = [len(text.split()) for text in words]
         return Activations.of(
-            rows,
+            np.stack(rows),
             chosen,
             self.identity,
-            positions=str(positions),
+            positions=",".join(places),
             capture="planted",
-            n_tokens=lengths,
+            n_tokens=np.repeat(lengths, len(places)),
+            owners=np.repeat(np.arange(len(words)), len(places)),
         )
 
-    def row(self, text: str) -> Array:
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    def row(self, text: str, place: str = "last") -> Array:
+        """Noisier at the prompt than at the end; what is neutral lies midway."""
+        seed = int.from_bytes(hashlib.sha256(f"{text}{place}".encode()).digest()[:8], "big")
         noise = np.random.default_rng(seed).normal(size=(N_LAYER, WIDTH))
         calm = "calm" in text or "at ease" in text
-        return (0.3 * noise + self.direction * (2.0 if calm else 0.0)).astype(np.float32)
+        step = 1.0 if calm else -1.0 if "furious" in text or "rage" in text else 0.0
+        width = 3.0 if place.startswith("prompt") else 0.3
+        return (width * noise + self.direction * step).astype(np.float32)
 
 
 def test_the_planted_direction_comes_out_with_its_length() -> None:
@@ -81,7 +90,8 @@ def test_the_planted_direction_comes_out_with_its_length() -> None:
 
 def test_the_vector_says_how_it_was_made() -> None:
     pairs = parse_toml(TRAIT)
-    vector = extract(pairs, PlantedCapture(), method="pca")
+    capture = PlantedCapture()
+    vector = extract(pairs, capture, method="pca")
     assert (vector.name, vector.model) == ("calm", PlantedCapture.identity)
     assert vector.recommended == LayerRange.of(range(4, 10))
     meta = vector.meta
@@ -102,7 +112,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_pairs_can_be_a_file_or_a_trait(tmp_path: Path) -> None:
     file = tmp_path / "mood.jsonl"
-    rows = [f'{{"positive": "calm {i}", "negative": "angry {i}"}}' for i in range(8)]
+    rows = [f'{{"positive": "calm {i}", "negative": "furious {i}"}}' for i in range(8)]
     file.write_text("\n".join(rows))
     vector = extract(file, PlantedCapture(), name="mine")
     assert (vector.name, vector.meta["rendering"], vector.meta["pairs"]) == ("mine", "text", "mood")
@@ -154,33 +164,94 @@ def test_a_template_that_drops_the_difference_is_told() -> None:
         extract(parse_toml(TRAIT), capture)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_makes_a_vector_and_the_same_one_again(method: str) -> None:
+    first, second = (extract(parse_toml(TRAIT), PlantedCapture(), method=method) for _ in range(2))
+    assert first.meta["method"] == method
+    assert (first, first.meta) == (second, second.meta)
+    if method != "centred-pca":
+        assert cosines(first.directions[6], PlantedCapture.direction[6]) > 0.9
+
+
+def test_neutral_texts_are_read_when_a_method_needs_them() -> None:
+    capture = PlantedCapture()
+    extract(parse_toml(TRAIT), capture)
+    assert len(capture.texts) == 14
+    extract(parse_toml(TRAIT), capture, method="mean-centring")
+    assert len(capture.texts) == 14 + 14 + 3
+    assert capture.texts[-3:] == [
+        "<user>The bus is late.<assistant>Well,",
+        "<user>It rains.<assistant>",
+        "<user>The soup is cold.<assistant>I think",
+    ]
+
+
+def test_of_several_positions_the_best_is_used() -> None:
+    vector = extract(parse_toml(TRAIT), PlantedCapture(), positions="prompt,last,prompt-1")
+    assert vector.meta["token_position"] == "last"
+    tried = vector.meta["positions_tried"]
+    assert list(tried) == ["prompt", "last", "prompt-1"]
+    assert tried["last"] > max(tried["prompt"], tried["prompt-1"])
+    alone = extract(parse_toml(TRAIT), PlantedCapture())
+    assert alone.digest == vector.digest
+    assert "positions_tried" not in alone.meta
+
+
 def test_a_reading_can_be_saved_and_used_again(tmp_path: Path) -> None:
-    pairs = parse_toml(TRAIT)
-    reading = read_pairs(pairs, PlantedCapture())
-    reading.train.save(tmp_path / "calm.npz")
-    again = Activations.load(tmp_path / "calm.npz")
-    assert again.source == pairs.digest
-    assert np.array_equal(again.positive, reading.train.positive)
-    assert reading.heldout is not None
-    assert len(reading.heldout) == 2
+    pairs, file = parse_toml(TRAIT), tmp_path / "calm.npz"
+    read_pairs(pairs, PlantedCapture(), neutral=True, positions="last,prompt").save(file)
+    again = load_reading(file, pairs, PlantedCapture.identity)
+    for method in METHODS:
+        vector = make_vector(pairs, again, method=method)
+        fresh = extract(pairs, PlantedCapture(), method=method, positions="last,prompt")
+        assert (vector, vector.meta) == (fresh, fresh.meta)
+    some = make_vector(pairs, again, layers="3-5,9")
+    assert some == extract(pairs, PlantedCapture(), positions="last,prompt", layers="3-5,9")
+
+
+def test_a_reading_of_something_else_is_refused(tmp_path: Path) -> None:
+    pairs, file = parse_toml(TRAIT), tmp_path / "calm.npz"
+    read_pairs(pairs, PlantedCapture(), layers="3-5").save(file)
+    for other in (pairs.limited(4), replace(pairs, heldout=()), ContrastPairs.load("calm")):
+        with pytest.raises(InputError, match=r"calm\.npz was read from other pairs"):
+            load_reading(file, other)
+    for identity in (ModelIdentity("llama", 13, WIDTH), ModelIdentity("qwen2", N_LAYER, WIDTH)):
+        with pytest.raises(VectorMismatchError, match="was read from planted"):
+            load_reading(file, pairs, identity)
+    reading = load_reading(file, pairs)
+    with pytest.raises(InputError, match="layer 8 was not read; layers 3-5 were"):
+        make_vector(pairs, reading, layers="8")
+    with pytest.raises(InputError, match="needs neutral texts"):
+        make_vector(pairs, reading, method="cross-covariance")
+    replace(reading.rows, facts={}).save(file)
+    with pytest.raises(InputError, match="is no saved reading of contrast pairs"):
+        load_reading(file, pairs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counts": [12, 2]},
+        {"counts": [12, 2, 1]},
+        {"counts": "12"},
+        {"baseline": [9] * 6},
+        {"baseline": [0]},
+        {"style": 3},
+        {"note": None},
+    ],
+)
+def test_a_damaged_reading_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    pairs, file = parse_toml(TRAIT), tmp_path / "calm.npz"
+    read_pairs(pairs, PlantedCapture()).save(file)
+    rows = Activations.load(file)
+    replace(rows, facts={**rows.facts, **change}).save(file)
+    with pytest.raises(InputError, match="is no saved reading of contrast pairs"):
+        load_reading(file, pairs)
 
 
 def test_all_positions_give_no_direction() -> None:
     with pytest.raises(InputError, match="one row a text"):
         extract(parse_toml(TRAIT), PlantedCapture(), positions="all")
-
-
-def test_positions_are_words_or_numbers() -> None:
-    assert [as_positions(p) for p in ("last", "answer", 3, "-1")] == ["last", "answer", 3, -1]
-    for bad in ("lats", "1.5", True, ""):
-        with pytest.raises(InputError, match="not a token position"):
-            as_positions(bad)
-    spans = [token_span(p, 9, 4) for p in ("last", "mean", "answer", "all", 2, -2)]
-    assert spans == [(8, 9), (0, 9), (4, 9), (0, 9), (2, 3), (7, 8)]
-    assert token_span("answer", 9, 9) == (8, 9)
-    for outside in (9, -10):
-        with pytest.raises(InputError, match="of a text with 9 tokens"):
-            token_span(outside, 9, 0)
 
 
 def test_the_package_gives_its_names_lazily() -> None:

@@ -107,12 +107,6 @@ def test_limited_takes_the_first_pairs() -> None:
     assert pairs.limited(4).digest != pairs.digest
 
 
-def test_near_duplicates_are_told() -> None:
-    assert ContrastPairs.of([("Yes", "No"), ("Joy", "Woe")]).warnings == ()
-    near = ContrastPairs.of([("Yes!", "No"), ("yes", "NO...")])
-    assert near.warnings == ("1 near-duplicate pair(s): vary the texts",)
-
-
 def test_built_in_traits_load_by_name() -> None:
     assert {"calm", "happy", "formal", "terse"} <= set(trait_names())
     for name in trait_names():

@@ -7,18 +7,21 @@ import json
 import numpy as np
 import pytest
 
+from convert.confounds import Confounds
+from convert.directions import METHODS, Contrast, Found
 from convert.directions.mean_difference import mean_difference
 from convert.layers_choice import default_window, recommend
-from convert.quality import Quality, judge, length_auroc
+from convert.quality import Quality, judge
 
-from .pair_texts import planted
+from .pair_texts import planted, planted_contrast
 
 LAYERS = (1, 2, 3)
 
 
 def quality_of(noise: float, n: int = 40, **options: object) -> Quality:
     positive, negative, _ = planted(n=n, noise=noise)
-    return judge(positive, negative, mean_difference, LAYERS, **options)  # type: ignore[arg-type]
+    contrast = Contrast(positive, negative, LAYERS)
+    return judge(contrast, mean_difference, **options)  # type: ignore[arg-type]
 
 
 def test_a_strong_direction_is_good() -> None:
@@ -34,8 +37,9 @@ def test_a_strong_direction_is_good() -> None:
 def test_noise_fails_although_it_would_separate_its_own_rows() -> None:
     random = np.random.default_rng(3)
     rows = random.normal(size=(2, 30, 3, 600)).astype(np.float32)
-    quality = judge(rows[0], rows[1], mean_difference, LAYERS)
-    own = mean_difference(rows[0], rows[1])[0]
+    contrast = Contrast(rows[0], rows[1], LAYERS)
+    quality = judge(contrast, mean_difference)
+    own = mean_difference(contrast).directions[0]
     assert (rows[0][:, 0] @ own).min() > (rows[1][:, 0] @ own).mean()
     assert max(map(abs, quality.discriminability)) < 1.0
     assert quality.failed
@@ -52,9 +56,8 @@ def test_figures_fall_as_noise_grows() -> None:
 
 def test_discriminability_matches_its_formula() -> None:
     positive, negative, direction = planted(n=200, noise=0.1)
-    quality = judge(
-        positive, negative, lambda _p, _n: direction, LAYERS, heldout=(positive, negative)
-    )
+    contrast = Contrast(positive, negative, LAYERS)
+    quality = judge(contrast, lambda _: Found(direction), heldout=contrast)
     unit = direction[0] / np.linalg.norm(direction[0])
     a, b = positive[:, 0] @ unit, negative[:, 0] @ unit
     expected = (a.mean() - b.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
@@ -66,21 +69,40 @@ def test_pairs_of_one_stem_are_never_parted() -> None:
     """Six copies of seven stems of noise: parting them would make noise look like a trait."""
     random = np.random.default_rng(5)
     rows = np.repeat(random.normal(size=(2, 7, 3, 400)), 6, axis=1).astype(np.float32)
-    groups = np.repeat(np.arange(7), 6).tolist()
-    parted = judge(rows[0], rows[1], mean_difference, LAYERS)
-    kept = judge(rows[0], rows[1], mean_difference, LAYERS, groups=groups)
+    groups = np.repeat(np.arange(7), 6)
+    parted = judge(Contrast(rows[0], rows[1], LAYERS), mean_difference)
+    kept = judge(Contrast(rows[0], rows[1], LAYERS, groups), mean_difference)
     assert min(parted.agreement) > 0.3
     assert max(map(abs, kept.agreement)) < 0.1
     assert "only 7 different stems" in kept.warnings[0]
 
 
-def test_few_pairs_and_length_are_warned_of() -> None:
-    quality = quality_of(0.5, n=5, lengths=([9] * 5, [4, 5, 6, 7, 8]), notes=["a note"])
-    assert quality.length_auroc == 1.0
+def test_few_pairs_and_confounds_are_warned_of() -> None:
+    quality = quality_of(0.5, n=5, confounds=Confounds(length_auroc=1.0), notes=["a note"])
     assert quality.warnings[0] == "a note"
-    assert "only 5 pairs" in quality.warnings[1]
-    assert "positive texts are longer (AUROC 1.00)" in quality.warnings[2]
+    assert "positive texts are longer (AUROC 1.00)" in quality.warnings[1]
+    assert "only 5 pairs" in quality.warnings[2]
     assert quality.verdict.startswith("usable")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_judged(name: str) -> None:
+    contrast, _ = planted_contrast(n=24)
+    quality = judge(contrast, METHODS[name])
+    lost = name == "centred-pca"
+    assert (min(quality.agreement) > 0.8) != lost
+    assert quality.score == pytest.approx(
+        max(a * s for a, s in zip(quality.agreement, quality.stability, strict=True)), abs=0.05
+    )
+    assert bool(quality.warnings) == lost
+
+
+def test_a_reading_direction_is_judged_by_what_it_reads() -> None:
+    contrast, direction = planted_contrast(n=60, noise=1.0)
+    off = Found(direction, reading=np.roll(direction, 1, axis=1))
+    quality = judge(contrast, lambda _: off, heldout=contrast)
+    assert min(quality.agreement) > 0.9
+    assert max(map(abs, quality.discriminability)) < 0.5
 
 
 def test_two_pairs_are_enough_for_figures() -> None:
@@ -90,14 +112,9 @@ def test_two_pairs_are_enough_for_figures() -> None:
 
 def test_equal_sides_give_zeros_and_not_a_crash() -> None:
     positive, _, _ = planted(n=8)
-    quality = judge(positive, positive, mean_difference, LAYERS)
+    quality = judge(Contrast(positive, positive, LAYERS), mean_difference)
     assert quality.agreement == (0.0, 0.0, 0.0)
     assert quality.failed
-
-
-def test_the_length_figure_is_the_share_of_longer_positives() -> None:
-    assert length_auroc([1, 2], [3, 4]) == 0.0
-    assert length_auroc([3], [1, 3]) == 0.75
 
 
 def test_quality_is_plain_data_and_deterministic() -> None:
@@ -118,7 +135,7 @@ def test_the_window_is_wide_and_late(n_layer: int, first: int, last: int) -> Non
 
 def with_agreement(agreement: dict[int, float]) -> Quality:
     figures = tuple(agreement.values())
-    return Quality(tuple(agreement), figures, figures, figures, 40, "folds", 0.5)
+    return Quality(tuple(agreement), figures, figures, figures, 40, "folds")
 
 
 def test_weak_ends_of_the_window_are_cut() -> None:

@@ -231,7 +231,7 @@ def test_bad_texts_are_told(capture: TorchCapture) -> None:
         capture.capture([])
     with pytest.raises(InputError, match=r"text 2 \(''\) has no tokens"):
         capture.capture(["a", ""])
-    with pytest.raises(ContextFullError, match=r"text 1 .* has 97 tokens, the model takes 96"):
+    with pytest.raises(ContextFullError, match=r"text 1 .* has 97 tokens, and 96 can be read"):
         capture.capture(["x" * 97])
     with pytest.raises(InputError, match="token 5 of a text with 1 tokens"):
         capture.capture(["x"], positions=5)
