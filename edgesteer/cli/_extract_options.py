@@ -58,9 +58,9 @@ reading_options = shared.group(
         default="last",
         show_default=True,
         metavar="TOKENS",
-        help="Which tokens are read: last, prompt (the one before the answer), answer or mean (means "
-        "over tokens), a number, or a list such as last,prompt-1, of which the best is used; "
-        "template is the list of those that the chat template writes behind the user's text.",
+        help="Which tokens are read: last, prompt (the one before the answer), answer or mean (the "
+        "mean of the answer or the text), a number, or a list such as last,prompt-1, of which the "
+        "best is used; template lists what the chat template writes behind the user's text.",
     ),
     click.option(
         "-l",

@@ -198,7 +198,7 @@ def test_the_destination_is_checked_before_the_model_is_opened(
 def test_every_method_is_in_the_help(invoke: Invoke) -> None:
     from convert.directions import METHODS
 
-    assert _extract_options.METHOD_NAMES == tuple(METHODS)
+    assert tuple(METHODS) == _extract_options.METHOD_NAMES
     words = invoke("extract", "--help").stdout.split()
     assert all(name in "".join(words) for name in METHODS)
 

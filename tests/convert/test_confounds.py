@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from convert.confounds import Confounds, auroc, examine
+from convert.confounds import auroc, examine
 from convert.pairs import ContrastPairs, Pair, Side
 from convert.pairs_toml import parse as parse_toml
 
