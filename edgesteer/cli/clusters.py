@@ -17,8 +17,8 @@ from edgesteer.cli._copies import copy_options
 
 if TYPE_CHECKING:
     from convert.clusters import Clusters
-    from convert.extract import Reading
     from convert.pairs import ContrastPairs
+    from convert.reading import Reading
 
 _EXAMPLES = 2
 
@@ -79,7 +79,7 @@ def clusters(source: str, **options: Any) -> None:
 
 def _read(pairs: ContrastPairs, options: dict[str, Any]) -> Reading:
     from convert.capture.llama import LlamaCapture
-    from convert.extract import read_pairs
+    from convert.reading import read_pairs
     from edgesteer.cli import _open
     from edgesteer.cli._copies import reading_copy
     from edgesteer.cli._progress import progress_bars
@@ -102,8 +102,7 @@ def _find(pairs: ContrastPairs, reading: Reading, layer: int | None, max_k: int)
 
     rows = reading.train
     if layer is None:
-        sides = (rows.positive, rows.negative)
-        layer = judge(*sides, mean_difference, rows.layers, groups=pairs.groups).best_layers[0]
+        layer = judge(reading.contrast(), mean_difference).best_layers[0]
     if layer not in rows.layers:
         raise LayerError(
             f"there is no layer {layer} to look at", f"give one from 1 to {rows.layers[-1]}"

@@ -15,10 +15,11 @@ from convert.activations import Activations
 from convert.capture.hf_identity import hf_identity
 from convert.capture.llama import LlamaCapture
 from convert.capture.torch import TorchCapture
+from convert.directions import Contrast
 from convert.directions.mean_difference import mean_difference
-from convert.extract import read_pairs
 from convert.layers_choice import default_window
 from convert.pairs import ContrastPairs
+from convert.reading import read_pairs
 
 from .pair_texts import cosines
 
@@ -105,7 +106,7 @@ def test_means_over_the_answer_agree_too(
 
 
 def test_directions_agree_where_they_steer(readings: tuple[Activations, Activations]) -> None:
-    ours, theirs = (mean_difference(r.positive, r.negative) for r in readings)
+    ours, theirs = (mean_difference(Contrast(r.positive, r.negative)).directions for r in readings)
     steered = [layer - 1 for layer in default_window(readings[0].model.n_layer)]
     agreed = cosines(ours, theirs)[steered]
     assert agreed.min() > 0.97
