@@ -29,8 +29,8 @@ __all__ = ["FORMATS", "MOST_BYTES", "Foreign", "read_foreign"]
 Layout = Literal["numbered", "stack", "single"]
 
 FORMATS = (".gguf", ".npz", ".npy", ".safetensors", ".pt", ".pth", ".bin")
-#: No file of directions is larger: 100 layers, 16k wide, in float64 are 13 MB.
-MOST_BYTES = 1 << 29
+#: No file of directions is larger: 100 layers, 16k wide, in float64, are 13 MB.
+MOST_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)

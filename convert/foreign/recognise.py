@@ -35,7 +35,8 @@ _RANDOM_SIGN = (
 )
 _DELTAS = (
     "its directions are what each block adds, to be steered all at once: fewer layers do less than "
-    "their share"
+    "their share",
+    "another tool may fill in layer_count alike: --layer-offset 0 if it was not jukofyork's",
 )
 
 
@@ -120,7 +121,7 @@ def _by_count(foreign: Foreign, n_layer: int) -> Recognised | None:
         return Recognised("unknown", 0, "its tensors' numbers are taken for layers", (doubt,))
     if count == n_layer and count != len(foreign.rows) and not even and 0 not in foreign.rows:
         why = f"layer_count is {count} = n_layer and norms vary; {_LATE}"
-        return Recognised("jukofyork/control-vectors", -1, why, (_DELTAS,))
+        return Recognised("jukofyork/control-vectors", -1, why, _DELTAS)
     if count == len(foreign.rows) and top < n_layer:
         why = f"layer_count is {count}, the number of directions, as repeng writes it"
         if even:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,16 @@ from syrupy.assertion import SnapshotAssertion
 from edgesteer import ControlVector, Library, read_model_identity
 from edgesteer.calibration import Calibration
 
-from ..convert.foreign_files import cvector_generator, dialz, glp, jukofyork, repeng, unit
+from ..convert.foreign_files import (
+    cvector_generator,
+    dialz,
+    glp,
+    jukofyork,
+    repeng,
+    unit,
+    vector_file,
+)
+from ..hostile import u32
 from .conftest import Invoke
 
 Transcript = Callable[..., str]
@@ -117,23 +125,16 @@ def test_nothing_that_fits_and_no_model(invoke: Invoke, tiny_file: Path, tmp_pat
     assert invoke("vectors", "import", str(file)).exit_code == 2
 
 
-def test_calibrate_asks_the_model_and_keeps_the_band(
-    library: Library,
-    invoke: Invoke,
-    opened: list[tuple[str, Mapping[str, Any]]],
-    tiny_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_calibrate_makes_1_the_right_strength_on_the_real_engine(
+    library: Library, invoke: Invoke, tiny_path: Path, tmp_path: Path
 ) -> None:
-    def calibrated(model: object, vector: ControlVector, **how: object) -> ControlVector:
-        return vector.scaled(2.0).with_(calibration=Calibration(-1, 1.5))
-
-    monkeypatch.setattr("edgesteer.measure.calibrate.calibrate", calibrated)
-    file = cvector_generator(tmp_path / "theirs.gguf", N_LAYER)
-    args = ("-m", str(tiny_file), "--calibrate", "--threads", "1")
+    rows = {n: unit(n, 64) * np.float32(30 + n) for n in (1, 2, 3)}
+    file = vector_file(tmp_path / "theirs.gguf", rows, u32("controlvector.layer_count", 3))
+    args = ("-m", str(tiny_path), "--calibrate", "--threads", "1")
     result = invoke("vectors", "import", str(file), *args)
-    assert "usable -1..1.5" in result.stderr
-    assert [name for name, _ in opened] == [str(tiny_file)]
-    assert opened[0][1]["threads"] == 1
+    assert "strength calibrated, usable" in result.stderr
     made = library.load_vector("theirs")
-    assert made.norms()[1] == pytest.approx(2.0)
+    assert made.calibration is not None
+    assert made.calibration.low < 0 < 1 < made.calibration.high
+    assert made.norms()[3] < 30
+    assert made.directions[2] @ unit(2, 64) == pytest.approx(made.norms()[2], rel=1e-5)

@@ -67,8 +67,8 @@ def cvector_generator(path: Path, n_layer: int = N_LAYER, scale: float = 1.0) ->
     return vector_file(path, rows, count)
 
 
-def jukofyork(path: Path, n_layer: int = N_LAYER, first: int = 1, skip_end: int = 1) -> Path:
-    """Some blocks, each named one higher, norms as they come, a u32 that counts all blocks."""
+def jukofyork(path: Path, n_layer: int = N_LAYER, first: int = 0, skip_end: int = 1) -> Path:
+    """All blocks but the last, named one higher, norms as they come, a u32: how many blocks."""
     rows = {b + 1: unit(b) * np.float32(0.5 + b) for b in range(first, n_layer - skip_end)}
     return vector_file(path, rows, u32("controlvector.layer_count", n_layer))
 

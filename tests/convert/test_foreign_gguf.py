@@ -73,8 +73,17 @@ def test_a_last_layer_behind_the_final_norm_is_not_recommended(
     assert any("final norm" in warning for warning in found.warnings)
 
 
+@pytest.mark.parametrize(("first", "skip_end"), [(0, 1), (2, 1), (1, 3)])
+def test_jukofyork_is_recognised_whatever_it_skips_but_doubted(
+    first: int, skip_end: int, tmp_path: Path
+) -> None:
+    found = imported(jukofyork(tmp_path / "x.gguf", first=first, skip_end=skip_end))
+    check_blocks(found.vector, range(max(1, first), N_LAYER - skip_end))
+    assert any("--layer-offset 0" in warning for warning in found.warnings)
+
+
 def test_jukofyork_with_every_block_reaches_a_layer_that_is_not_there(tmp_path: Path) -> None:
-    path = jukofyork(tmp_path / "x.gguf", first=0, skip_end=0)
+    path = jukofyork(tmp_path / "x.gguf", skip_end=0)
     found = imported(path)
     assert found.recognised.offset == -1
     check_blocks(found.vector, range(1, N_LAYER))
