@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from edgesteer.collect import Capture
 from edgesteer.constraints import read_constraints, read_limits
 from edgesteer.engine.context import KV_TYPES, Context
 from edgesteer.engine.job import Dispatch, Job, Reply, Stream, Timing, Usage
@@ -28,7 +29,8 @@ from edgesteer.engine.watch import Reading
 from edgesteer.errors import EdgesteerWarning, InputError
 from edgesteer.identity import read_model_identity
 from edgesteer.library import DEFAULT_MODEL, Library
-from edgesteer.reading import Capture, Prompt, Reader
+from edgesteer.opened import Prompt
+from edgesteer.reading import Reader
 from edgesteer.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ __all__ = ["Capture", "Job", "Model", "Reading", "Reply", "Stream", "Timing", "U
 
 
 DEFAULT_CONTEXT = 4096
+#: Of the context in which given texts are read: tokens in its cache unless one text needs more,
+#: sequences, and bytes of logits that one decode call computes.
+READING_CELLS = 1024
+READING_SEQUENCES = 128
+READING_LOGITS = 16 << 20
 _SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "seed")
 
 
@@ -110,7 +117,20 @@ class Model(Reader):
             self._weights,
             n_ctx=self.n_ctx,
             n_seq=self.n_seq,
-            n_outputs=64 if hooked else 16,
+            n_outputs=max(self.n_seq, 64 if hooked else 16),
+            threads=self.threads,
+            hooked=hooked,
+            flash_attention=self._flash_attention,
+            kv_type=self._kv_type,
+        )
+
+    def _make_reading_context(self, hooked: bool, n_cells: int) -> Context:
+        rows = READING_LOGITS // (4 * self.n_vocab)
+        return Context(
+            self._weights,
+            n_ctx=min(self.n_ctx, max(n_cells, READING_CELLS)),
+            n_seq=READING_SEQUENCES if not self._weights.recurrent else 3,
+            n_outputs=min(max(rows, 16), 256),
             threads=self.threads,
             hooked=hooked,
             flash_attention=self._flash_attention,

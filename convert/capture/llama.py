@@ -5,11 +5,10 @@ Does not know llama.cpp itself: an open `edgesteer.Model` does the reading.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.activations import Activations
 from convert.capture import Positions, Progress, check_texts
@@ -65,10 +64,11 @@ class LlamaCapture:
             for one, at in zip(ids, starts, strict=True)
         ]
         if words == ("all",):
-            rows, owners = self._read_all(ids, wanted, progress)
+            found = self._model.capture(ids, wanted, "all", progress=_told(progress))
+            rows, owners = found.rows, found.owners
         else:
             rows = self._read(ids, spans, wanted, progress)
-            owners = np.repeat(np.arange(len(ids)), len(words))
+            owners = np.repeat(np.arange(len(ids), dtype=np.int32), len(words))
         return Activations.of(
             rows,
             wanted,
@@ -88,26 +88,12 @@ class LlamaCapture:
     ) -> NDArray[np.float32]:
         """One row a span: a text is cut behind the span's end, where nothing looks ahead."""
 
-        def tell(done: int, total: int) -> None:
-            if progress is not None:
-                progress(done, total, "texts")
-
+        tell = _told(progress)
         cut = [one[:stop] for one, of in zip(ids, spans, strict=True) for _, stop in of]
         starts = [start for of in spans for start, _ in of]
         if all(start == len(one) - 1 for one, start in zip(cut, starts, strict=True)):
             return self._model.capture(cut, layers, "last", progress=tell).rows
         return self._model.capture(cut, layers, "mean", spans=starts, progress=tell).rows
-
-    def _read_all(
-        self, ids: list[list[int]], layers: tuple[int, ...], progress: Progress | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        parts = []
-        for number, one in enumerate(ids, 1):
-            parts.append(self._model.capture([one], layers, "all").rows)
-            if progress is not None:
-                progress(number, len(ids), "texts")
-        owners = np.repeat(np.arange(len(ids)), [len(part) for part in parts])
-        return np.concatenate(parts), owners
 
     def _encode(self, text: str) -> list[int]:
         return self._model.tokenize(text, special=True)
@@ -117,3 +103,9 @@ class LlamaCapture:
         if not passage.answer_at:
             return None
         return shared_prefix(self._encode(passage.text[: passage.answer_at]), ids)
+
+
+def _told(progress: Progress | None) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(done, total, "texts")

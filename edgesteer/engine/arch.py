@@ -14,7 +14,7 @@ from edgesteer.engine.plan import Plan
 from edgesteer.errors import ArchitectureError
 
 if TYPE_CHECKING:
-    from edgesteer.reading import Reader
+    from edgesteer.opened import Opened
 
 #: Architectures of llama.cpp that accept a control vector and then do nothing with it.
 IGNORES = frozenset(
@@ -28,7 +28,7 @@ IGNORES = frozenset(
 TAKES = frozenset({"llama", "qwen2", "gemma3"})
 
 
-def check_steerable(model: Reader) -> None:
+def check_steerable(model: Opened) -> None:
     """Return if steering has an effect on this model.
 
     Raises:
@@ -45,12 +45,12 @@ def check_steerable(model: Reader) -> None:
         )
 
 
-def has_effect(model: Reader) -> bool:
+def has_effect(model: Opened) -> bool:
     """Decode one token with and without a large vector and compare the logits."""
     rng = np.random.default_rng(0)
     buffer = rng.standard_normal((model.n_layer - 1, model.n_embd)).astype(np.float32)
     probe = Plan("probe", "probe", True, buffer, buffer, "probe", "probe", ())
     token = [max(model._weights.bos, 0)]
-    plain = model._scheduler.call(lambda s: tasks.next_logits(s, token))
-    moved = model._scheduler.call(lambda s: tasks.next_logits(s, token, probe))
+    plain = model._scheduler.read(lambda s: tasks.next_logits(s, token))
+    moved = model._scheduler.read(lambda s: tasks.next_logits(s, token, probe))
     return bool(np.abs(plain - moved).max() > 1e-6)

@@ -10,18 +10,19 @@ control vector, free); as soon as they differ, all move to a hooked lane, with t
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from edgesteer.engine.context import Context
+from edgesteer.engine.errands import Errands
+from edgesteer.engine.forward import Forward
 from edgesteer.engine.inbox import Inbox
-from edgesteer.engine.lane import Lane, Slot
+from edgesteer.engine.lane import Lane
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan
-from edgesteer.engine.sequence import ActiveSequence, Task, common_prefix
+from edgesteer.engine.sequence import ActiveSequence, common_prefix
 from edgesteer.engine.writer import Writer
 from edgesteer.errors import Cancelled, ContextFullError, EngineError, ModelError
 
@@ -42,15 +43,21 @@ class Scheduler:
         self,
         weights: Weights,
         make_context: Callable[[bool], Context],
+        make_reading: Callable[[bool, int], Context],
         *,
         n_slots: int,
         max_waiting: int = 1024,
     ) -> None:
-        """``make_context(hooked)`` makes a context of ``n_slots`` when one is first needed."""
+        """``make_context(hooked)`` makes a context of ``n_slots`` when one is first needed.
+
+        ``make_reading(hooked, n_cells)`` makes the one in which given texts are read.
+        """
         self.weights, self._make_context = weights, make_context
+        self._make_reading = make_reading
+        self._forward: Forward | None = None
         self._writer, self._inbox = Writer(weights), Inbox(max_waiting)
         self._waiting: list[ActiveSequence] = []
-        self._tasks: list[Task] = []
+        self._errands = Errands(self._inbox)
         self._active: list[ActiveSequence] = []
         self._lanes: dict[bool, Lane] = {}
         self._lane: Lane | None = None
@@ -84,18 +91,25 @@ class Scheduler:
 
     def call(self, run: Callable[[Scheduler], T]) -> T:
         """Run ``run(scheduler)`` on the engine's thread between two steps; wait for its result."""
+
+        def at_once(scheduler: Scheduler) -> Generator[None, None, T]:
+            yield from ()
+            return run(scheduler)
+
+        return self.read(at_once)
+
+    def read(self, run: Callable[[Scheduler], Generator[Any, None, T]]) -> T:
+        """Run ``run(scheduler)`` on the engine's thread, answers going on between its steps.
+
+        Returns:
+            What it returns; this thread waits for it.
+        """
         if threading.current_thread() is self.thread:
             raise EngineError(
                 "a callback of a running answer can not wait for the engine that calls it",
                 "Do it on another thread, or after the answer.",
             )
-        reply: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        task = Task(run, lambda result, error: reply.put((result, error)))
-        self._inbox.send(lambda: self._tasks.append(task))
-        result, error = reply.get()
-        if error is not None:
-            raise error
-        return result  # type: ignore[no-any-return]
+        return self._errands.run(lambda: run(self))
 
     def close(self) -> None:
         """Cancel what runs, stop the thread, free the contexts. May be called twice.
@@ -126,18 +140,22 @@ class Scheduler:
             found = self._lanes[hooked] = Lane(self._make_context(hooked))
         return found
 
-    def borrow(self, *, hooked: bool) -> tuple[Lane, Slot]:
-        """An empty slot for a task, which must be given back with ``lane.release``.
+    def forward(self, *, hooked: bool, n_cells: int) -> Forward:
+        """What reads given texts of up to ``n_cells`` tokens, with an eval callback if needed."""
+        found = self._forward
+        if found is not None:
+            context = found.context
+            if n_cells <= context.n_ctx and (context.hook is not None or not hooked):
+                return found
+            hooked, n_cells = hooked or context.hook is not None, max(n_cells, context.n_ctx)
+            self._forward = None
+            context.close()
+        self._forward = Forward(self._make_reading(hooked, n_cells))
+        return self._forward
 
-        Raises:
-            EngineError: all slots are writing answers.
-        """
-        lane = self.lane(hooked=hooked)
-        placed = lane.place([0], [""])
-        if placed is None:
-            raise EngineError("all slots are busy")
-        lane.reset(placed[0])
-        return lane, placed[0]
+    def chunk(self) -> int:
+        """How many rows a task may feed at once beside what is running."""
+        return SHARED_CHUNK if self._active else ALONE_CHUNK
 
     # -- the loop
 
@@ -153,7 +171,7 @@ class Scheduler:
 
     def _drain(self) -> bool:
         """Take what arrived; block while there is nothing to do. False when closing."""
-        idle = not (self._active or self._waiting or self._tasks)
+        idle = not (self._active or self._waiting or self._errands)
         return self._inbox.work(block=idle)
 
     def _one_turn(self) -> None:
@@ -161,7 +179,7 @@ class Scheduler:
             each.context.clear_abort()  # those whom it was meant for are ended in the next line
         for sequence in [s for s in (*self._active, *self._waiting) if s.cancelled]:
             self._end(sequence, "cancelled")
-        self._run_tasks()
+        self._errands.step()
         self._admit()
         if not self._active:
             return
@@ -177,24 +195,6 @@ class Scheduler:
             still = [s for s in alike if s.decoding]  # an earlier call may have set some back
             if still:
                 self._write(lane, sorted(still, key=lambda s: s.slot.index))
-
-    def _run_tasks(self) -> None:
-        free = self._lane is None or any(not s.busy for s in self._lane.slots)
-        if not self._tasks or (self._active and (self._crowded or not free)):
-            return
-        task = self._tasks.pop(0)
-        if task.cancelled:
-            return
-        try:
-            task.done(task.run(self), None)
-        except ContextFullError as error:
-            if self._active:  # it may fit when one of them has left
-                self._tasks.insert(0, task)
-                self._crowded = True
-            else:
-                task.done(None, error)
-        except BaseException as error:  # noqa: BLE001, goes to the caller, on its own thread
-            task.done(None, error)
 
     def _admit(self) -> None:
         for sequence in list(self._waiting):
@@ -367,11 +367,13 @@ class Scheduler:
                 self._end(sequence, "cancelled")
             else:
                 self._end(sequence, "error", EngineError(f"the engine stopped: {why}"))
-        for task in self._tasks:
-            task.done(None, ModelError("the model was closed") if why is None else why)
+        self._errands.end(ModelError("the model was closed") if why is None else why)
         for lane in self._lanes.values():
             lane.context.close()
         self._lanes.clear()
+        if self._forward is not None:
+            self._forward.context.close()
+            self._forward = None
 
 
 def _by_adapter(sequences: Sequence[ActiveSequence]) -> list[list[ActiveSequence]]:

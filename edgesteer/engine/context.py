@@ -67,7 +67,7 @@ class Context:
         params = C.llama_context_default_params()
         params.n_ctx, params.n_seq_max = n_ctx, n_seq
         params.n_batch = params.n_ubatch = min(n_ubatch, n_ctx)
-        params.n_outputs_max = min(max(n_seq, n_outputs), params.n_batch)
+        params.n_outputs_max = min(n_outputs, params.n_batch)
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = shared_kv
         params.no_perf = True
@@ -106,7 +106,8 @@ class Context:
         self.positions = np.zeros(n, np.int32)
         self.sequences = np.zeros(n, np.int32)
         self.outputs = np.zeros(n, np.int8)
-        self._ones = np.ones(n, np.int32)
+        self.owners = np.zeros(self.n_seq, np.int32)
+        self._counts = np.ones(n, np.int32)
         base = self.sequences.ctypes.data
         self._pointers = np.arange(base, base + 4 * n, 4, dtype=np.uint64)
         batch = C.llama_batch()
@@ -114,12 +115,20 @@ class Context:
         for name, array in (
             ("token", self.tokens),
             ("pos", self.positions),
-            ("n_seq_id", self._ones),
+            ("n_seq_id", self._counts),
             ("seq_id", self._pointers),
             ("logits", self.outputs),
         ):
             setattr(batch, name, ctypes.cast(array.ctypes.data, fields[name]))
         self._batch = batch
+
+    def share(self, rows: slice, first: int, count: int) -> None:
+        """Let batch rows belong to the sequences ``owners[first : first + count]``, all of them.
+
+        A context in which this is used needs it for every row of every call.
+        """
+        self._counts[rows] = count
+        self._pointers[rows] = self.owners.ctypes.data + 4 * first
 
     # -- running the graph
 
@@ -156,6 +165,16 @@ class Context:
         if not pointer:
             raise EngineError(f"row {row} of the batch has no logits")
         return np.ctypeslib.as_array(pointer, (self.weights.n_vocab,)).copy()
+
+    def all_logits(self, n: int) -> FloatArray:
+        """float32 ``[n, n_vocab]``: the ``n`` rows of logits of the last decode, in its order.
+
+        llama.cpp's own memory: valid until the next decode.
+        """
+        pointer = C.llama_get_logits(self._ctx)
+        if not pointer:
+            raise EngineError("the last decode call computed no logits")
+        return np.ctypeslib.as_array(pointer, (n, self.weights.n_vocab))
 
     def sample(self, sampler: Sampler, row: int) -> int:
         """Choose the next token from the logits of batch row ``row``.

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from edgesteer.engine.job import Job
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence
+from edgesteer.engine.tasks import Sink
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
@@ -113,15 +114,24 @@ class FakeModel(Model):
         """The words again."""
         return "".join(self._words[token] for token in tokens)
 
-    def logits(
-        self, tokens: Sequence[int], steer: Any = None, *, first: int = 0, **_options: Any
-    ) -> FloatArray:
-        """float32 [len(tokens) - first, n_vocab]; linear in the static part of the steering."""
-        states = np.stack([_noise(self._words[t], self.n_embd) for t in tokens[first:]])
-        static, _ = self.bind(steer).split()
-        push = static.compose(self.n_layer, self.n_embd).sum(axis=0)
+    def _read_logits(
+        self,
+        texts: Sequence[Sequence[int]],
+        steer: Any,
+        firsts: Sequence[int],
+        n_prompt: Sequence[int] | None,
+        sink: Sink,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Rows that are linear in the static part of the steering."""
+        steers = list(steer) if isinstance(steer, (list, tuple)) else [steer] * len(texts)
         readout = _noise("readout", self.n_embd * self.n_vocab).reshape(self.n_embd, -1)
-        return np.asarray((states + push) @ readout, np.float32)
+        for i, (tokens, one, first) in enumerate(zip(texts, steers, firsts, strict=True)):
+            states = np.stack([_noise(self._words[t], self.n_embd) for t in tokens[first:]])
+            static, _ = self.bind(one).split()
+            push = static.compose(self.n_layer, self.n_embd).sum(axis=0)
+            sink(i, first, np.asarray((states + push) @ readout, np.float32))
 
     def capture(
         self,
@@ -134,8 +144,11 @@ class FakeModel(Model):
         chosen = as_layers("all" if layers is None else layers).resolve(self.n_layer)
         plain = [t if isinstance(t, str) else self.detokenize(t) for t in texts]
         words = [np.stack([_noise(w, self.n_embd) for w in text.split()]) for text in plain]
-        rows = words[0] if positions == "all" else np.stack([w.mean(axis=0) for w in words])
-        return Capture(np.stack([rows * (1 + layer) for layer in chosen], axis=1), chosen)
+        if positions != "all":
+            words = [w.mean(axis=0, keepdims=True) for w in words]
+        rows = np.concatenate(words)
+        owners = np.repeat(np.arange(len(words), dtype=np.int32), [len(w) for w in words])
+        return Capture(np.stack([rows * (1 + layer) for layer in chosen], axis=1), chosen, owners)
 
     def _write(self, sequence: ActiveSequence) -> None:
         job, request = sequence.listener, sequence.request

@@ -23,6 +23,8 @@ FloatArray = npt.NDArray[np.float32]
 #: ``edit(rows, first_row)``: change ``rows`` [n, d] in place; ``first_row`` is their offset in the
 #: decode call. Returns whether anything was written.
 Edit = Callable[[FloatArray, int], bool]
+#: ``take(layer, rows, first_row)``: what is kept of captured rows; a copy, not a view.
+Take = Callable[[int, FloatArray, int], FloatArray]
 
 _PREFIX = b"l_out-"
 _string_at = ctypes.string_at
@@ -42,6 +44,7 @@ class Hook:
         self._edits: Mapping[int, Edit] = {}
         self._captures: frozenset[int] = frozenset()
         self._stop_after: int | None = None
+        self._take: Take = _copy
         self._first_row: dict[int, int] = {}
         self._captured: dict[int, list[FloatArray]] = {}
         self._error: BaseException | None = None
@@ -52,8 +55,10 @@ class Hook:
         edits: Mapping[int, Edit] | None = None,
         captures: frozenset[int] = frozenset(),
         stop_after: int | None = None,
+        take: Take | None = None,
     ) -> None:
         """Say what to do from the next decode call on; :meth:`disarm` with no arguments."""
+        self._take = take or _copy
         if (
             edits
             and edits is self._edits
@@ -120,5 +125,9 @@ class Hook:
         if edit is not None and len(rows) and edit(rows, first) and not in_place:
             self._ggml.write(address, rows)
         if layer in self._captures:
-            self._captured.setdefault(layer, []).append(rows.copy())
+            self._captured.setdefault(layer, []).append(self._take(layer, rows, first))
         return layer != self._stop_after
+
+
+def _copy(_layer: int, rows: FloatArray, _first: int) -> FloatArray:
+    return rows.copy()

@@ -19,7 +19,7 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.rows import GateState, Part, RowSteering
 from edgesteer.engine.sequence import ActiveSequence, common_prefix
-from edgesteer.errors import Cancelled, ContextFullError, EngineError
+from edgesteer.errors import Cancelled, ContextFullError
 
 FloatArray = npt.NDArray[np.float32]
 _clock = itertools.count(1)
@@ -207,35 +207,6 @@ class Lane:
             sequence.note_carrier(self.hooked)
         for i, (sequence, (_, start)) in enumerate(zip(sequences, starts, strict=True)):
             sequence.tell(start, 1, {layer: rows[layer][i : i + 1] for layer in sequence.watched})
-
-    def read(
-        self, slot: Slot, tokens: Sequence[int], layers: frozenset[int], stop_after: int, out: bool
-    ) -> dict[int, FloatArray]:
-        """Feed tokens of one sequence, unsteered, and end the pass behind a layer.
-
-        Args:
-            slot: whose tokens; of their layers behind ``stop_after`` the cache then holds nothing.
-            tokens: at most a batch of them.
-            layers: blocks whose output rows are wanted.
-            stop_after: the last block that is computed.
-            out: also compute all rows of the model's last block.
-
-        Returns:
-            layer -> float32 ``[len(tokens), n_embd]``.
-        """
-        context, start, n = self.context, len(slot.tokens), len(tokens)
-        if context.hook is None:
-            raise EngineError("activations are read in a hooked lane")
-        context.set_adapter(None)
-        context.tokens[:n] = tokens
-        context.positions[:n] = np.arange(start, start + n)
-        context.sequences[:n] = slot.index
-        context.outputs[:n] = out
-        context.hook.arm(captures=layers, stop_after=stop_after)
-        rows = self._decode([(slot, start)], n)
-        slot.tokens += tokens
-        slot.stamps += ["partial"] * n
-        return rows
 
     def _arm(self, parts: list[Part], captures: frozenset[int]) -> None:
         if self.context.hook is not None:

@@ -158,6 +158,13 @@ class Plan:
             return 0
         return min((plan.term.span(n_prompt)[0] for plan in self.terms), default=0)
 
+    def again(self) -> Plan:
+        """The same plan for another sequence, with stamps of its own where they are unique."""
+        keys = (self.prompt_key, self.generated_key)
+        new = f"#{next(_serial)}"
+        prompt, generated = (k.partition("#")[0] + new if "#" in k else k for k in keys)
+        return replace(self, prompt_key=prompt, generated_key=generated)
+
     @property
     def carrier(self) -> str:
         """The cheapest right carrier; "lora+native" and the like where it takes two."""

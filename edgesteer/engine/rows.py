@@ -101,8 +101,7 @@ class RowSteering:
         if all(part.plan.native for part in parts):
             if all(len(part.positions) == 1 for part in parts):
                 return self._stacked(parts)
-            if len(parts) == 1 and _one_phase(parts[0]):
-                return self._broadcast(parts[0])
+            return self._additive(parts)
         return _General(parts, self._last_layer).edits()
 
     def _stacked(self, parts: Sequence[Part]) -> dict[int, Edit]:
@@ -114,15 +113,29 @@ class RowSteering:
             self._stack = {layer: _add_rows(block) for layer, block in _stack(buffers).items()}
         return self._stack
 
-    def _broadcast(self, part: Part) -> dict[int, Edit]:
-        buffer = part.plan.buffer(prompt=bool(part.positions[0] < part.n_prompt))
-        if buffer is None:
-            return {}
-        return {int(i) + 1: _add_row(buffer[i]) for i in np.flatnonzero(buffer.any(axis=1))}
-
-
-def _one_phase(part: Part) -> bool:
-    return bool((part.positions[0] < part.n_prompt) == (part.positions[-1] < part.n_prompt))
+    def _additive(self, parts: Sequence[Part]) -> dict[int, Edit]:
+        """Any rows, all additive: one addition a layer, part and phase."""
+        spans: list[tuple[int, int, FloatArray]] = []
+        outputs: list[int] = []
+        start = 0
+        for part in parts:
+            n = len(part.positions)
+            split = min(max(part.n_prompt - int(part.positions[0]), 0), n)
+            outputs += [start + i for i in part.outputs]
+            for low, high, prompt in ((0, split, True), (split, n, False)):
+                buffer = part.plan.buffer(prompt=prompt)
+                if buffer is not None and low < high:
+                    spans.append((start + low, start + high, buffer))
+            start += n
+        used = {id(buffer): np.flatnonzero(buffer.any(axis=1)) for _, _, buffer in spans}
+        by_layer: dict[int, list[tuple[int, int, FloatArray]]] = {}
+        for low, high, buffer in spans:
+            for i in used[id(buffer)].tolist():
+                by_layer.setdefault(i + 1, []).append((low, high, buffer[i]))
+        edits = {layer: _add_spans(mine) for layer, mine in by_layer.items()}
+        if self._last_layer in by_layer and len(outputs) < start:
+            edits[self._last_layer] = _add_cropped(by_layer[self._last_layer], outputs, start)
+        return edits
 
 
 def _stack(buffers: Sequence[FloatArray | None]) -> dict[int, FloatArray]:
@@ -145,10 +158,27 @@ def _add_rows(block: FloatArray) -> Edit:
     return edit
 
 
-def _add_row(row: FloatArray) -> Edit:
+def _add_spans(spans: Sequence[tuple[int, int, FloatArray]]) -> Edit:
+    """Add ``v`` to the rows ``low..high`` of the decode call, for each ``(low, high, v)``."""
+
     def edit(rows: FloatArray, first: int) -> bool:
-        rows += row
+        for low, high, v in spans:
+            rows[max(low - first, 0) : max(high - first, 0)] += v
         return True
+
+    return edit
+
+
+def _add_cropped(
+    spans: Sequence[tuple[int, int, FloatArray]], outputs: Sequence[int], total: int
+) -> Edit:
+    """As :func:`_add_spans`, in a last block of ``outputs`` rows only, or of all ``total``."""
+    whole = _add_spans(spans)
+    places = [(*np.searchsorted(outputs, (low, high)).tolist(), v) for low, high, v in spans]
+    cropped = _add_spans(places)
+
+    def edit(rows: FloatArray, first: int) -> bool:
+        return (whole if len(rows) == total else cropped)(rows, first)
 
     return edit
 

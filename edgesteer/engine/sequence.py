@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -56,10 +56,18 @@ class Trace:
 
 def common_prefix(a: Sequence[Any], b: Sequence[Any]) -> int:
     """How many leading items are equal."""
-    n = min(len(a), len(b))
-    if list(a[:n]) == list(b[:n]):
-        return n
-    return next(i for i in range(n) if a[i] != b[i])
+    if type(a) is not type(b):
+        a, b = list(a), list(b)
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low + 1 < high:  # the first difference lies in low..high
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @dataclass(frozen=True)
@@ -218,12 +226,3 @@ class ActiveSequence:
         self._close_segment(n)
         whole = Trace(tuple(self.tokens[:n]), tuple(self.wanted_stamps()[:n]), tuple(self.segments))
         return replace(whole.common(self.tokens), gates=self.gates)
-
-
-@dataclass(eq=False)
-class Task:
-    """Work for the engine's thread that is not a sequence: ``run(scheduler)``, once."""
-
-    run: Callable[[Any], Any]
-    done: Callable[[Any, BaseException | None], None]
-    cancelled: bool = False

@@ -109,7 +109,6 @@ def test_nothing_to_read_is_refused(tiny_model: Model) -> None:
         lambda: tiny_model.capture([[]]),
         lambda: tiny_model.capture(["abc"], positions="mean", spans=[9]),
         lambda: tiny_model.capture(["abc", "def"], positions="mean", spans=[1]),
-        lambda: tiny_model.capture(["abc", "def"], positions="all"),
         lambda: tiny_model.logits([]),
         lambda: tiny_model.logits([1, 99999]),
         lambda: tiny_model.logits([-1]),

@@ -223,7 +223,12 @@ def test_a_context_that_can_not_be_made_fails_only_those_who_need_it(
     with pytest.raises(EngineError, match="second context"):
         steered.result(30)
     assert plain.result(30).text == greedy_text(model, PROMPT, 12)
-    with pytest.raises(EngineError, match="second context"):
+
+    def refuse(*_: Any) -> Context:
+        raise EngineError("no memory for reading")
+
+    monkeypatch.setattr(model._scheduler, "_make_reading", refuse)
+    with pytest.raises(EngineError, match="no memory for reading"):
         model.capture(["abc"])
     assert model.ask(PROMPT, steer=V, temperature=0, max_tokens=3).carrier == "native"
 

@@ -6,7 +6,7 @@ They use the engine's inner parts, to see what an app can not see.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgesteer import ControlVector, Model, Steering
 from edgesteer.engine.batch import Scheduler
-from edgesteer.engine.lane import Lane
+from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.plan import Plan, make_plan
 from edgesteer.engine.rows import GateState
 
@@ -75,6 +75,8 @@ def empty_caches(model: Model) -> None:
             while lane.evict():
                 pass
             lane.context.clear()
+        if scheduler._forward is not None:
+            scheduler._forward.clear()
 
     model._scheduler.call(run)
 
@@ -111,6 +113,15 @@ def greedy_text(model: Model, prompt: str, n: int, steer: Any = None) -> str:
     return model.detokenize(greedy(model, tokens, n, steer))
 
 
+def borrow(scheduler: Scheduler, *, hooked: bool) -> Generator[None, None, tuple[Lane, Slot]]:
+    """An empty slot of a lane, as soon as there is one, to be given back with ``lane.release``."""
+    lane = scheduler.lane(hooked=hooked)
+    while (placed := lane.place([0], [""])) is None:
+        yield
+    lane.reset(placed[0])
+    return lane, placed[0]
+
+
 def replayed(model: Model, changes: Mapping[int, Any], n: int, prompt: str = PROMPT) -> str:
     """The answer when ``changes[i]`` steers from the ``i``-th generated token on, by hand.
 
@@ -119,8 +130,8 @@ def replayed(model: Model, changes: Mapping[int, Any], n: int, prompt: str = PRO
     tokens = model.tokenize(model.render([{"role": "user", "content": prompt}]))
     plans = {at: plan_of(model, steer) for at, steer in changes.items()}
 
-    def run(scheduler: Scheduler) -> str:
-        lane, slot = scheduler.borrow(hooked=True)
+    def run(scheduler: Scheduler) -> Generator[None, None, str]:
+        lane, slot = yield from borrow(scheduler, hooked=True)
         plan, out = plans[0], list[int]()
         try:
             lane.feed(slot, list(tokens), plan, len(tokens), GateState(), True)
@@ -133,7 +144,7 @@ def replayed(model: Model, changes: Mapping[int, Any], n: int, prompt: str = PRO
             lane.release(slot)
         return model.detokenize(out)
 
-    return model._scheduler.call(run)
+    return model._scheduler.read(run)
 
 
 def logits_by(
@@ -168,8 +179,8 @@ def run_in_lane(
     prompt = len(tokens) if n_prompt is None else n_prompt
     empty_caches(model)
 
-    def run(scheduler: Scheduler) -> tuple[Floats, Floats]:
-        lane, slot = scheduler.borrow(hooked=hooked)
+    def run(scheduler: Scheduler) -> Generator[None, None, tuple[Floats, Floats]]:
+        lane, slot = yield from borrow(scheduler, hooked=hooked)
         rows: list[Floats] = []
         stop = _spy(lane, rows) if hooked else (lambda: None)
         gates = GateState()
@@ -188,7 +199,7 @@ def run_in_lane(
             lane.release(slot)
         return last, np.concatenate(rows, axis=1) if rows else np.empty(0, np.float32)
 
-    return model._scheduler.call(run)
+    return model._scheduler.read(run)
 
 
 def _spy(lane: Lane, rows: list[Floats]) -> Callable[[], None]:
