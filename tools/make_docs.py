@@ -42,6 +42,7 @@ FOLDERS = {
     "edgesteer": "the runtime; importing it costs no torch, no llama_cpp, no gguf until used",
     "edgesteer/cli": "one file a command, imported when it is used",
     "edgesteer/report": "HTML reports and pictures; knows nothing of models",
+    "edgesteer/measure/card": "the parts of the report card",
     "edgesteer/engine": "the decode loop on llama.cpp's public C API",
     "edgesteer/traits": "built-in contrast pairs, written for this project",
     "convert": "making vectors; the runtime imports it only inside the commands that need it",
@@ -57,6 +58,7 @@ FOLDERS = {
     "tests/engine": "laws and faults of the engine, on real llama.cpp",
     "tests/measure": "calibration, and the effect on real weights",
     "tests/report": "report pages and pictures",
+    "tests/card": "the report card: figures, verdicts, controls, the page",
     "tests/values": "vectors, files, steering, layers",
     ".ci": "for machines that run the tests",
 }

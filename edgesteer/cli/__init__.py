@@ -18,6 +18,7 @@ _COMMANDS = {
     "run": "edgesteer.cli.run:run",
     "compare": "edgesteer.cli.compare:compare",
     "extract": "edgesteer.cli.extract:extract",
+    "evaluate": "edgesteer.cli.evaluate:evaluate",
     "clusters": "edgesteer.cli.clusters:clusters",
     "causes": "edgesteer.cli.causes:causes",
     "serve": "edgesteer.cli.serve:serve",

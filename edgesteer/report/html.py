@@ -68,6 +68,8 @@ class Cell:
         return f"--tint: {'warm' if self.shade > 0 else 'cool'}; --share: {_share(self.shade)}%"
 
 
+_NOTHING = 1e-9  # what rounding leaves of a zero
+
 Row = Sequence["Cell | str | float | int | None"]
 
 
@@ -168,11 +170,13 @@ class Section:
     title: str
     blocks: Sequence[Block]
     lead: str = ""
+    key: str = ""
 
     @property
     def anchor(self) -> str:
-        """The heading's id within the page."""
-        return "-".join("".join(c if c.isalnum() else " " for c in self.title.lower()).split())
+        """The heading's id within the page: of `key`, where titles are not unique."""
+        words = (self.key or self.title).lower()
+        return "-".join("".join(c if c.isalnum() else " " for c in words).split())
 
 
 @dataclass(frozen=True)
@@ -214,11 +218,13 @@ def _number(value: str | float | None) -> str:
     if not math.isfinite(value):
         return "–"
     size = abs(value)
+    if size < _NOTHING:
+        return "0" if isinstance(value, int) else "0.000"
     if size >= 1000 or isinstance(value, int):
         text = f"{value:.0f}"
     elif size >= 10:
         text = f"{value:.2f}"
-    elif size >= 0.001 or value == 0:
+    elif size >= 0.001:
         text = f"{value:.3f}"
     else:
         text = f"{value:.2g}"

@@ -34,6 +34,7 @@ __all__ = [
     "SOFT",
     "THIRD",
     "WARM",
+    "check_installed",
     "check_picture",
     "drawing",
     "page_svg",
@@ -94,6 +95,11 @@ _LOOK: dict[str, Any] = {
 }
 _ENDINGS = (".svg", ".png")
 _IDS = re.compile(r'(\bid="|url\(#|xlink:href="#)')
+
+
+def check_installed() -> None:
+    """Raises MissingExtraError, before any work is done, when matplotlib is not installed."""
+    _matplotlib()
 
 
 @contextmanager

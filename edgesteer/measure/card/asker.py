@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,6 @@ from edgesteer.steering import Steering
 __all__ = ["Asker", "Progress", "Way"]
 
 Progress = Callable[[int, int, str], None]
-_OWN_PROMPTS = 4  # as many as the calibration asks
 
 
 @dataclass(frozen=True)

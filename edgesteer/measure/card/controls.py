@@ -91,9 +91,7 @@ def rescaled(rows: npt.ArrayLike, norms: npt.ArrayLike) -> Floats:
     return found
 
 
-def norm_controls(
-    asker: Asker, subject: Subject, notes: list[str]
-) -> list[Control]:
+def norm_controls(asker: Asker, subject: Subject, notes: list[str]) -> list[Control]:
     """The controls at equal norm; `notes` takes what was left out and why."""
     settings = asker.settings
     layers = [layer for layer in subject.layers if layer in subject.vector.directions]
@@ -193,7 +191,7 @@ def _reached(known: Sequence[tuple[float, float]], target: float) -> bool:
 
 
 def _next(known: Sequence[tuple[float, float]], target: float) -> float:
-    """The factor at which a line through the two nearest points, in logarithms, meets the target."""
+    """Where a line through the two nearest points, in logarithms, meets the target."""
     sound = sorted((p for p in known if 0 < p[1] < math.inf), key=lambda p: _off(p[1], target))
     if not sound:
         return min(factor for factor, _ in known) / 8

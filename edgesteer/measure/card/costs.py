@@ -135,7 +135,9 @@ class Cost:
 def cost_of(strength: float, damage: Damage) -> Cost:
     """A damage with what it spends of the budget."""
     spent = None
-    if damage.own_p95 is not None:
+    if strength == 0:
+        spent = 0.0
+    elif damage.own_p95 is not None:
         spent = Budget().spent(Divergence(damage.own_p95, damage.own_p95, damage.kl_mean))
     return Cost(strength=strength, **asdict(damage), spent=spent)
 

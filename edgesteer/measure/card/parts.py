@@ -13,6 +13,7 @@ from edgesteer.library import builtin_traits
 from edgesteer.measure.card.asker import NOTHING, Asker, Way
 from edgesteer.measure.card.controls import Control, equal_kl, norm_controls
 from edgesteer.measure.card.knowledge import KNOWLEDGE
+from edgesteer.measure.card.raw import KNOWLEDGE_SET, TOGETHER
 from edgesteer.measure.card.styles import AGAINST, FOR, PLAIN, STYLES, Style, persona_styles
 from edgesteer.measure.card.subject import Subject
 from edgesteer.measure.questions import Questions, load_questions
@@ -23,14 +24,12 @@ __all__ = [
     "ask_controls",
     "ask_effect",
     "ask_knowledge",
+    "ask_prompt",
     "ask_quantisation",
     "ask_side_effects",
     "ask_styles",
     "ask_together",
 ]
-
-KNOWLEDGE_SET = "general knowledge"
-TOGETHER = "all together"
 
 
 def way(subject: Subject, strength: float) -> Way:
@@ -39,7 +38,7 @@ def way(subject: Subject, strength: float) -> Way:
 
 
 def ask_effect(asker: Asker, subject: Subject) -> None:
-    """The dose curve on test items, open answers at -1, 0 and 1, and the damage of each strength."""
+    """The dose curve on test items, open answers at -1, 0 and 1, the damage of each strength."""
     ways = [way(subject, strength) for strength in asker.settings.strengths]
     asker.margins(subject.set_name, ways, "effect")
     three = [way(subject, strength) for strength in (-1.0, 0.0, 1.0)]

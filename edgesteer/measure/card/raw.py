@@ -18,7 +18,10 @@ import numpy.typing as npt
 
 from edgesteer.errors import InputError
 
-__all__ = ["Answers", "Condition", "Damage", "Raw"]
+__all__ = ["KNOWLEDGE_SET", "TOGETHER", "Answers", "Condition", "Damage", "Raw"]
+
+#: Names that the raw numbers use besides those of vectors and traits.
+KNOWLEDGE_SET, TOGETHER = "general knowledge", "all together"
 
 Floats = npt.NDArray[np.float64]
 
@@ -138,13 +141,7 @@ class Raw:
                 },
                 asked=dict(data["asked"]),
                 damage={
-                    (row["steer"], row["strength"], row["model"]): Damage(
-                        **{
-                            key: value if value is None and key in _OPTIONAL else _float(value)
-                            for key, value in row.items()
-                            if key not in ("steer", "strength", "model")
-                        }
-                    )
+                    (row["steer"], row["strength"], row["model"]): _damage(row)
                     for row in data["damage"]
                 },
                 cosines=dict(data["cosines"]),
@@ -156,12 +153,14 @@ class Raw:
             ) from error
 
 
-_OPTIONAL = ("own_p95", "perplexity", "repetition")
-
-
 def _condition(row: Mapping[str, Any]) -> Condition:
     names = ("questions", "style", "steer", "strength", "model")
     return Condition(**{name: row[name] for name in names})
+
+
+def _damage(row: Mapping[str, Any]) -> Damage:
+    kl_mean, kl_p95, rise = (_float(row[key]) for key in ("kl_mean", "kl_p95", "cross_entropy"))
+    return Damage(kl_mean, kl_p95, rise, row["own_p95"], row["perplexity"], row["repetition"])
 
 
 def _number(value: float | None) -> float | None:

@@ -1,0 +1,185 @@
+"""The verdict on a vector, in plain words, by the rules that stand here and nowhere else.
+
+Does not know how the figures came about. It can be negative, and says why.
+
+1. Fewer than 8 items: nothing is claimed.
+2. The interval of the slope does not lie above zero: not shown to work (below: works backwards).
+3. The lead over the strongest control of a kind has an interval that reaches zero: not shown to
+   work, "no better than ...". Order: random at equal norm, random at equal KL, shuffled likewise.
+4. Otherwise it works. Each of the reservations below is told, and one is enough for "works, with
+   reservations".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgesteer.measure.card.styles import AGAINST, FOR
+from edgesteer.measure.card.summary import VectorFigures
+from edgesteer.measure.stats import Interval
+
+__all__ = ["RULES", "Level", "Verdict", "judge_vector"]
+
+Level = Literal["works", "reservations", "not shown", "backwards", "too few"]
+
+FEW_ITEMS = 8
+OVER_BUDGET = 1.25  # budgets spent at strength 1
+WRONG_WAY = 0.25  # share of items
+KNOWLEDGE_LOSS = 0.05  # accuracy
+LOOPS = 0.15  # rise of the share of repeated 4-grams
+ENTANGLED = 0.5  # side effects / own effect
+BRITTLE = 0.5  # of the effect of the plain question
+FEW_CONTROLS = 2
+
+#: For the page: what is counted against a vector.
+RULES = (
+    f"fewer than {FEW_ITEMS} test items: nothing is claimed",
+    "the interval of the slope reaches zero: not shown to work",
+    "the lead over the strongest random or label-shuffled vector reaches zero: not shown to work",
+    f"strength 1 spends more than {OVER_BUDGET:g} budgets of KL",
+    f"more than {WRONG_WAY:.0%} of the items move the wrong way",
+    "open answers do not move with the strength",
+    f"knowledge falls by more than {KNOWLEDGE_LOSS * 100:.0f} points, and clearly",
+    f"repeated 4-grams rise by more than {LOOPS * 100:.0f} points",
+    f"side effects are larger than {ENTANGLED:g} of the own effect",
+    f"in some prompt style less than {BRITTLE:g} of the effect is left",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a vector: a level, a headline, and points, each good, bad or neither."""
+
+    level: Level
+    headline: str
+    points: tuple[tuple[str, str], ...]
+
+    @property
+    def tone(self) -> Literal["good", "warn", "bad"]:
+        """How the page colours it."""
+        return {"works": "good", "reservations": "warn"}.get(self.level, "bad")  # type: ignore[return-value]
+
+
+def judge_vector(figures: VectorFigures) -> Verdict:
+    """The verdict on one vector."""
+    slope, n = figures.effect.slope, figures.effect.n
+    points = [_effect_point(figures)]
+    if n < FEW_ITEMS:
+        points.append(("bad", f"{n} test items are too few: {FEW_ITEMS} is the least"))
+        return Verdict("too few", "Too few test items for a verdict", tuple(points))
+    if slope.high < 0:
+        return Verdict("backwards", "Works backwards", tuple(points))
+    if slope.low <= 0:
+        return Verdict("not shown", "No effect that can be told from zero", tuple(points))
+    lost = [one for one in _controls(figures) if one[0] == "bad"]
+    points += _controls(figures) + _open_points(figures) + _prompt_points(figures)
+    doubts = _reservations(figures)
+    points += [("bad", text) for text in doubts]
+    if lost:
+        return Verdict("not shown", lost[0][1].partition(":")[0].capitalize(), tuple(points))
+    undecided = [one for one in points if one[0] == "bad"]
+    if not figures.controlled:
+        points.append(("bad", "no control was measured: the effect stands alone"))
+        return Verdict("reservations", "Moves answers, but nothing to compare with", tuple(points))
+    if undecided:
+        return Verdict("reservations", "Works, with reservations", tuple(points))
+    return Verdict("works", "Works", tuple(points))
+
+
+def _effect_point(figures: VectorFigures) -> tuple[str, str]:
+    slope, n = figures.effect.slope, figures.effect.n
+    what = f"{_sized(slope)} {figures.unit} for each unit of strength, over {n} test items"
+    if slope.low > 0:
+        return "good", f"moves the answers the right way: {what}"
+    if slope.high < 0:
+        return "bad", f"moves the answers the wrong way: {what}"
+    return "bad", f"does not clearly move the answers: {what}"
+
+
+def _controls(figures: VectorFigures) -> list[tuple[str, str]]:
+    found = []
+    for kind, what in (("random", "a random vector"), ("shuffled", "a label-shuffled vector")):
+        for match, how in (("norm", "of the same norm"), ("KL", "of the same KL")):
+            control = figures.control(kind, match)
+            if control is None:
+                continue
+            lead = f"ahead of the strongest of {control.count} by {_sized(control.lead)}"
+            if control.beaten:
+                found.append(("good", f"better than {what} {how}: {lead}"))
+            else:
+                found.append(("bad", f"no better than {what} {how}: {lead}"))
+    return found
+
+
+def _open_points(figures: VectorFigures) -> list[tuple[str, str]]:
+    found = figures.open
+    if found is None:
+        return [("", "open answers were not scored")]
+    text = f"score '{found.judge}' from -1 to 1 by {_sized(found.span)}, over {found.n} questions"
+    if found.span.low > 0:
+        return [("good", f"open answers move with it: {text}")]
+    return [("bad", f"open answers are not shown to move with it: {text}")]
+
+
+def _prompt_points(figures: VectorFigures) -> list[tuple[str, str]]:
+    names = {FOR: "a system prompt for the trait", AGAINST: "a system prompt against it"}
+    found = []
+    for one in figures.prompted:
+        ahead = one.instead
+        word = (
+            "more than" if ahead.low > 0 else "less than" if ahead.high < 0 else "about as much as"
+        )
+        adds = "adds to it" if one.besides.low > 0 else "does not clearly add to it"
+        sign = "1" if one.side == FOR else "-1"
+        found.append(
+            (
+                "",
+                f"strength {sign} does {word} {names[one.side]} "
+                f"({one.vector.value:.2f} and {one.prompt.value:.2f} {figures.unit}), and {adds}",
+            )
+        )
+    return found
+
+
+def _reservations(figures: VectorFigures) -> list[str]:
+    found, one = list[str](), figures.cost_at(1.0)
+    if one is not None and one.spent is not None and one.spent > OVER_BUDGET:
+        found.append(f"strength 1 spends {one.spent:.1f} budgets of KL: it is set too strong")
+    wrong = figures.effect.wrong.value
+    if wrong > WRONG_WAY:
+        found.append(f"{wrong:.0%} of the items move the wrong way")
+    found += _damage_doubts(figures)
+    side = figures.side_effects
+    moved = [t.trait for t in side.traits if t.p_holm is not None and t.p_holm < 0.05]
+    if side.share is not None and side.share > ENTANGLED:
+        names = f", clearly {', '.join(moved)}" if moved else ""
+        found.append(f"other traits move by {side.share:.0%} of its own effect{names}")
+    brittle = [s.style for s in figures.styles if s.relative and s.relative.value < BRITTLE]
+    if brittle:
+        found.append(f"less than half of the effect is left in: {', '.join(brittle)}")
+    return found
+
+
+def _damage_doubts(figures: VectorFigures) -> list[str]:
+    found = []
+    known = figures.knowledge
+    if known is not None:
+        for sign, change, left in (
+            ("1", known.change_up, known.up),
+            ("-1", known.change_down, known.down),
+        ):
+            if change.high < 0 and change.value < -KNOWLEDGE_LOSS:
+                found.append(
+                    f"strength {sign} costs knowledge: {known.plain:.0%} right become {left:.0%}"
+                )
+    plain, steered = figures.cost_at(0.0), figures.cost_at(1.0)
+    if plain and steered and plain.repetition is not None and steered.repetition is not None:
+        rise = steered.repetition - plain.repetition
+        if rise > LOOPS:
+            found.append(f"answers repeat themselves: {rise * 100:.0f} points more 4-grams twice")
+    return found
+
+
+def _sized(interval: Interval) -> str:
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

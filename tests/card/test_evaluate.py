@@ -1,0 +1,151 @@
+"""The whole evaluation on real llama.cpp and tiny weights: a planted vector is told from chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from edgesteer import ControlVector, Model, Steering
+from edgesteer.errors import InputError, NotFoundError, PairsError, SteeringError
+from edgesteer.library import builtin_traits
+from edgesteer.measure.card.raw import Condition
+from edgesteer.measure.damage import NeutralText, answer_damage
+from edgesteer.measure.divergence import DivergenceMeter
+from edgesteer.measure.evaluate import ReportCard, evaluate
+from edgesteer.measure.questions import Questions, QuestionSet
+
+from .conftest import SMALL
+
+BARE = replace(SMALL, knowledge=0, open=0, side_items=1)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two traits and short texts are enough: for the tiny model a character is a token."""
+    few = dict(list(builtin_traits().items())[:2])
+    monkeypatch.setattr("edgesteer.measure.card.parts.builtin_traits", lambda: few)
+    text, prompt = ["The library opens at nine."], ["Why?"]
+    asker = "edgesteer.measure.card.asker"
+    monkeypatch.setattr(f"{asker}.NeutralText", partial(NeutralText, texts=text))
+    meter = partial(DivergenceMeter, prompts=prompt, neutral=text, n_tokens=6)
+    monkeypatch.setattr(f"{asker}.DivergenceMeter", meter)
+    monkeypatch.setattr(f"{asker}.answer_damage", partial(answer_damage, prompts=prompt))
+
+
+def count_a(text: str) -> float:
+    """A judge: the share of the letter a."""
+    return text.count("a") / max(len(text), 1)
+
+
+def test_a_planted_vector_beats_chance_and_its_negative_works_backwards(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    settings = replace(SMALL, items=12, style_items=4)
+    told: list[str] = []
+    card = evaluate(
+        tiny_model,
+        [planted, planted.scaled(-1).renamed("inverse")],
+        questions=letters,
+        judge=count_a,
+        settings=settings,
+        progress=lambda done, total, what: told.append(what),
+    )
+    right, wrong = card.summary.vectors
+    assert right.effect.slope.low > 0
+    assert right.effect.wrong.value == 0.0
+    for match in ("norm", "KL"):
+        against = right.control("random", match)
+        assert against is not None
+        assert against.beaten, against
+    assert card.verdicts[1].level == "backwards"
+    assert wrong.effect.slope.value == pytest.approx(-right.effect.slope.value, rel=1e-3)
+    assert right.open is not None
+    assert right.open.judge == "count_a"
+    assert card.summary.overlaps[0].whole == pytest.approx(-1.0, abs=1e-6)
+    assert card.summary.together is not None
+    assert card.summary.together.kl_mean == pytest.approx(0.0, abs=1e-6)
+    assert any("no label-shuffled control" in note for note in card.notes)
+    assert {"effect", "controls", "prompt styles", "side effects", "knowledge"} <= set(told)
+    assert ReportCard.from_dict(card.to_dict()).to_dict() == card.to_dict()
+
+
+def test_a_random_vector_is_no_better_than_a_random_vector(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    size = float(np.linalg.norm(planted.directions[3]))
+    levels = []
+    for seed in range(3):
+        noise = np.random.default_rng(100 + seed).normal(size=tiny_model.n_embd)
+        vector = ControlVector({3: noise * size / np.linalg.norm(noise)}, tiny_model.identity)
+        settings = replace(BARE, items=12, randoms=3, styles=())
+        card = evaluate(tiny_model, vector.renamed("noise"), questions=letters, settings=settings)
+        levels.append(card.verdicts[0].level)
+    assert set(levels) <= {"not shown", "backwards"}
+
+
+def test_the_same_seed_gives_the_same_card(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    settings = replace(BARE, styles=())
+    one, two = (
+        evaluate(tiny_model, planted, questions=letters, settings=settings) for _ in range(2)
+    )
+    assert one.raw.items == two.raw.items
+    for condition, values in one.raw.margins.items():
+        assert two.raw.margins[condition] == pytest.approx(values, abs=1e-4)
+    other = evaluate(tiny_model, planted, questions=letters, settings=replace(settings, seed=1))
+    assert other.raw.items["letters"] != one.raw.items["letters"]
+
+
+def test_a_second_file_of_the_same_weights_is_set_beside(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    card = evaluate(
+        tiny_model, planted, questions=letters, also=tiny_model, settings=replace(BARE, styles=())
+    )
+    gap = card.summary.vectors[0].quantised
+    assert gap is not None
+    assert gap.gap.value == pytest.approx(0.0, abs=1e-3)
+
+
+def test_what_is_known_is_not_asked_again(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    card = evaluate(
+        tiny_model, planted, questions=letters, settings=replace(BARE, styles=("paraphrase",))
+    )
+    plain = [c for c in card.raw.margins if c == Condition("letters")]
+    assert len(plain) == 1
+    assert len(card.raw.margins[plain[0]]) == BARE.items
+
+
+@pytest.mark.parametrize(
+    ("vectors", "error", "told"),
+    [
+        ([], InputError, "no vector"),
+        (["nothing"], NotFoundError, "no vector 'nothing'"),
+    ],
+)
+def test_wrong_vectors_are_refused(
+    tiny_model: Model, vectors: list[str], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        evaluate(tiny_model, vectors)
+
+
+def test_wrong_questions_and_terms_are_refused(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    with pytest.raises(NotFoundError, match="has no questions") as caught:
+        evaluate(tiny_model, planted)
+    assert "--questions" in caught.value.hint
+    with pytest.raises(PairsError, match="not enough"):
+        evaluate(tiny_model, planted, questions=QuestionSet("q", Questions(), Questions()))
+    with pytest.raises(InputError, match="question sets for"):
+        evaluate(tiny_model, [planted], questions=[letters, letters])
+    term = replace((planted * 1.0).terms[0], operation="ablate")
+    with pytest.raises(SteeringError, match="no plain addition"):
+        evaluate(tiny_model, Steering((term,)), questions=letters)

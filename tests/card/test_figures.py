@@ -1,0 +1,95 @@
+"""Figures of planted numbers, and the laws that a report card keeps: same JSON, same figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesteer.errors import InputError, NotFoundError
+from edgesteer.measure.card.raw import Condition, Raw
+from edgesteer.measure.card.report_card import ReportCard
+
+from .conftest import MakeCard
+
+
+def test_a_planted_effect_is_found_within_its_interval(make_card: MakeCard) -> None:
+    effect = make_card(effect=0.8).summary.vectors[0].effect
+    assert effect.slope.low < 0.8 < effect.slope.high
+    assert effect.n == 16
+    assert effect.up.value == pytest.approx(effect.down.value)
+    assert effect.curve[effect.strengths.index(0.0)].value == 0.0
+
+
+def test_every_figure_is_computed_again_from_the_json(make_card: MakeCard, tmp_path: Path) -> None:
+    card = make_card()
+    path = card.save(tmp_path / "card.json")
+    again = ReportCard.load(path)
+    assert again.to_dict() == card.to_dict()
+    stored = json.loads(path.read_text())
+    assert stored["figures"] == json.loads(json.dumps(again.to_dict()))["figures"]
+    assert stored["verdicts"]["calm"]["headline"] == again.verdicts[0].headline
+
+
+def test_figures_follow_the_raw_numbers_and_not_what_was_stored(
+    make_card: MakeCard, tmp_path: Path
+) -> None:
+    path = make_card().save(tmp_path / "card.json")
+    data = json.loads(path.read_text())
+    for row in data["raw"]["margins"]:
+        if row["steer"] == "calm" and row["questions"] == "calm" and row["style"] == "plain":
+            row["values"] = [-value for value in row["values"]]
+        if row["steer"] == "" and row["questions"] == "calm":
+            row["values"] = [-value for value in row["values"]]
+    assert ReportCard.from_dict(data).summary.vectors[0].effect.slope.value < -0.5
+
+
+def test_a_control_is_compared_by_its_better_sign(make_card: MakeCard) -> None:
+    against = (
+        make_card(effect=1.0, random=-0.7, noise=0.0).summary.vectors[0].control("random", "norm")
+    )
+    assert against is not None
+    assert against.size == pytest.approx(0.7)
+    assert against.lead.value == pytest.approx(0.3)
+
+
+def test_entanglement_is_the_root_mean_square_of_the_other_traits(make_card: MakeCard) -> None:
+    side = make_card(effect=1.0, side=0.4, noise=0.0).summary.vectors[0].side_effects
+    assert side.entanglement == pytest.approx(0.4)
+    assert side.share == pytest.approx(0.4)
+    assert [t.own for t in side.traits] == [True, False, False]
+    own, happy, formal = side.traits
+    assert own.p_holm is None
+    assert happy.p_holm == formal.p_holm == pytest.approx(min(1.0, 2 * happy.p))
+
+
+def test_relative_steerability_is_the_ratio_of_the_slopes(make_card: MakeCard) -> None:
+    style = make_card(style=0.5, noise=0.0).summary.vectors[0].styles[0]
+    assert style.relative is not None
+    assert style.relative.value == pytest.approx(0.5)
+
+
+def test_no_ratio_to_an_effect_that_is_not_there(make_card: MakeCard) -> None:
+    assert make_card(effect=0.0, noise=1.0).summary.vectors[0].styles[0].relative is None
+
+
+def test_items_are_paired_by_their_place() -> None:
+    raw = Raw(margins={Condition("q"): (1.0, 2.0, 3.0), Condition("q", "x"): (5.0, 6.0)})
+    paired = raw.paired([Condition("q"), Condition("q", "x")])
+    assert paired is not None
+    assert np.array_equal(paired, [[1.0, 2.0], [5.0, 6.0]])
+    assert raw.paired([Condition("q"), Condition("missing")]) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"format": 1}', '{"format": 1, "raw": {}}', "nonsense"]
+)
+def test_what_is_no_card_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        ReportCard.load(path)
+    with pytest.raises(NotFoundError):
+        ReportCard.load(tmp_path / "none.json")

@@ -1,0 +1,59 @@
+"""The verdict: what each planted fault makes it say, and that it can be negative."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgesteer.measure.card.verdict import judge_vector
+
+from .conftest import MakeCard
+
+
+def test_a_clean_effect_works(make_card: MakeCard) -> None:
+    verdict = make_card().verdicts[0]
+    assert verdict.level == "works", verdict.points
+    assert verdict.tone == "good"
+
+
+@pytest.mark.parametrize(
+    ("planted", "level", "headline"),
+    [
+        ({"effect": 0.0, "noise": 0.6}, "not shown", "No effect that can be told from zero"),
+        ({"effect": -1.0}, "backwards", "Works backwards"),
+        ({"random": 1.2}, "not shown", "No better than a random vector of the same norm"),
+        ({"random": -1.2}, "not shown", "No better than a random vector of the same norm"),
+        ({"shuffled": 1.1}, "not shown", "No better than a label-shuffled vector of the same norm"),
+        ({"n": 6}, "too few", "Too few test items for a verdict"),
+    ],
+)
+def test_the_verdict_can_be_negative(
+    make_card: MakeCard, planted: dict[str, float], level: str, headline: str
+) -> None:
+    verdict = make_card(**planted).verdicts[0]
+    assert (verdict.level, verdict.headline) == (level, headline)
+    assert verdict.tone == "bad"
+
+
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        ({"spent": 2.5}, "budgets of KL"),
+        ({"noise": 3.0, "effect": 1.6, "random": 0.0, "n": 60}, "the wrong way"),
+        ({"knowledge": 0.5}, "costs knowledge"),
+        ({"side": 0.9}, "other traits move"),
+        ({"style": 0.1}, "is left in: paraphrase"),
+        ({"written": 0.0}, "not shown to move with it"),
+    ],
+)
+def test_every_reservation_is_told(
+    make_card: MakeCard, planted: dict[str, float], said: str
+) -> None:
+    card = make_card(**planted)
+    verdict = judge_vector(card.summary.vectors[0])
+    assert any(said in text for tone, text in verdict.points if tone == "bad"), verdict.points
+    assert verdict.level == "reservations"
+
+
+def test_what_the_prompt_does_is_said_but_not_held_against_it(make_card: MakeCard) -> None:
+    texts = [text for _, text in make_card().verdicts[0].points]
+    assert sum("system prompt" in text for text in texts) == 2
