@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesteer.errors import EdgesteerError
+from edgesteer.errors import EdgesteerError, InputError
 from edgesteer.measure.card.asker import Asker, Way
 from edgesteer.measure.card.subject import Subject
 from edgesteer.model import Model
@@ -126,25 +126,32 @@ def shuffled_directions(
     Raises InputError when pairs or method are not known, and what the reading raises.
     """
     from convert.capture.llama import LlamaCapture
-    from convert.directions import find_method
-    from convert.extract import read_pairs
-    from edgesteer.errors import InputError
+    from convert.directions import Contrast, find_method
+    from convert.reading import read_pairs
 
     if subject.pairs is None:
         raise InputError("the pairs that it was made from are not at hand", "give --pairs FILE")
     meta = subject.vector.meta
     method = find_method(str(meta.get("method", "")))
-    positions = str(meta.get("token_position", "last"))
-    reading = read_pairs(subject.pairs, LlamaCapture(model), positions=positions, layers=layers)
-    positive, negative = reading.train.positive, reading.train.negative
+    reading = read_pairs(
+        replace(subject.pairs, heldout=()),  # which only judge, and cost as much to read
+        LlamaCapture(model),
+        positions=str(meta.get("token_position", "last")),
+        layers=layers,
+        neutral=method.needs_neutral,
+    )
+    contrast = reading.contrast()
     found = []
     for number in range(1, count + 1):
-        order = np.random.default_rng((seed, number)).permutation(len(positive))
-        flip = np.zeros(len(positive), bool)
+        order = np.random.default_rng((seed, number)).permutation(len(contrast))
+        flip = np.zeros((len(contrast), 1, 1), bool)
         flip[order[: len(order) // 2]] = True
-        swap = flip[:, None, None]
-        sides = np.where(swap, negative, positive), np.where(swap, positive, negative)
-        found.append(np.asarray(method(*sides), np.float64))
+        shuffled: Contrast = replace(
+            contrast,
+            positive=np.where(flip, contrast.negative, contrast.positive),
+            negative=np.where(flip, contrast.positive, contrast.negative),
+        )
+        found.append(np.asarray(method(shuffled).directions, np.float64))
     return found
 
 
