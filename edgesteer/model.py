@@ -125,12 +125,12 @@ class Model(Reader):
         )
 
     def _make_reading_context(self, hooked: bool, n_cells: int) -> Context:
-        rows = READING_LOGITS // (4 * self.n_vocab)
+        rows = min(max(READING_LOGITS // (4 * self.n_vocab), 16), 256)
         return Context(
             self._weights,
             n_ctx=min(self.n_ctx, max(n_cells, READING_CELLS)),
-            n_seq=READING_SEQUENCES if not self._weights.recurrent else 3,
-            n_outputs=min(max(rows, 16), 256),
+            n_seq=min(READING_SEQUENCES, rows) if not self._weights.recurrent else 3,
+            n_outputs=rows,
             threads=self.threads,
             hooked=hooked,
             flash_attention=self._flash_attention,

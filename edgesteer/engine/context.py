@@ -67,7 +67,8 @@ class Context:
         params = C.llama_context_default_params()
         params.n_ctx, params.n_seq_max = n_ctx, n_seq
         params.n_batch = params.n_ubatch = min(n_ubatch, n_ctx)
-        params.n_outputs_max = min(n_outputs, params.n_batch)
+        # llama.cpp plans a graph with an output for each sequence, and asserts that they fit
+        params.n_outputs_max = min(max(n_seq, n_outputs), params.n_batch)
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = shared_kv
         params.no_perf = True
