@@ -16,7 +16,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edgesteer.collect import Capture
@@ -87,6 +87,18 @@ class Model(Reader):
                 )
             n_ctx = weights.n_ctx_train
         self._flash_attention, self._kv_type = flash_attention, kv_type
+        self.options = MappingProxyType(
+            {
+                "device": device,
+                "gpu_layers": gpu_layers,
+                "threads": threads,
+                "n_ctx": n_ctx,
+                "n_seq": n_seq,
+                "flash_attention": flash_attention,
+                "kv_type": kv_type,
+            }
+        )
+        """How it was opened: the options with which another process opens it alike."""
         super().__init__(weights, identity, self.library, n_ctx, n_seq, queue)
         self._close_lock = threading.Lock()
 

@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from edgesteer.compose import vector_of
 from edgesteer.errors import SteeringError
 from edgesteer.layers import LayerRange, as_layers
 from edgesteer.measure.divergence import Divergence, DivergenceMeter
-from edgesteer.measure.size import push_size, residual_norms
+from edgesteer.measure.size import first_guess, push_size, residual_norms
 from edgesteer.model import Model
 from edgesteer.steering import Steering
 from edgesteer.vector import Calibration, ControlVector
@@ -31,7 +32,6 @@ _MAX_ROUNDS = 7
 _BROKEN = 1e4  # counted as spent when the model no longer answers
 _GIVE_UP = 2.0  # spent/budget at the best strength found: further off is a failure
 _TOLERANCE = 0.12  # of the log of spent/budget: 6 % of the strength
-_START = 0.1  # size of the first push, as a share of the residual stream
 #: A usable strength may spend this many times the budget; beyond it text breaks.
 _BAND = 2.0
 
@@ -93,7 +93,8 @@ def calibrate(
     natural = vector.with_(calibration=None)
     steering = natural.at(chosen) if chosen is not None else natural * 1.0
     model.bind(steering)
-    sides = {sign: _Side(budget, start=_first_guess(model, steering)) for sign in (+1, -1)}
+    start = _start(model, steering, budget)
+    sides = {sign: _Side(budget, start) for sign in (+1, -1)}
     meter = meter or DivergenceMeter(model)
     for _ in range(_MAX_ROUNDS):
         open_ = [sign for sign, side in sides.items() if not side.done]
@@ -115,14 +116,12 @@ def calibrate(
     )
 
 
-def _first_guess(model: Model, steering: Steering) -> float:
-    """The strength at which the push is a tenth of the residual stream."""
+def _start(model: Model, steering: Steering, budget: Budget) -> float:
+    """A strength that may spend the budget."""
     term = steering.terms[0]
-    if term.vector is None:
-        return 1.0
-    layers = term.resolved_layers(model.n_layer)
-    size = push_size(term.vector, layers, residual_norms(model))
-    return _START / size if size > 0 else 1.0
+    vector = vector_of(term)
+    size = push_size(vector, term.resolved_layers(model.n_layer), residual_norms(model))
+    return first_guess(size, budget.neutral_mean)
 
 
 def _evidence(

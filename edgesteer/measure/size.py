@@ -2,13 +2,16 @@
 
 Knows nothing of effects or damage: it only spares the searches their first, blind steps.
 
-    size = sqrt(sum_l (||v_l|| / s_l)^2)        s_l = median ||h_l(t)|| over tokens of neutral text
+    size = sum_l ||v_l|| / s_l        s_l = median ||h_l(t)|| over tokens of neutral text
 
-A single layer bears about 0.1 before text suffers; several share it about so.
+Pushes along one direction add up over the layers, so their sizes do. On the models tried a vector
+costs 0.15 nats a token of neutral text at a size of about 0.2, one layer or twenty of them, and KL
+grows with the square of the size.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +20,9 @@ from edgesteer.measure.texts import NEUTRAL
 from edgesteer.model import Model
 from edgesteer.vector import ControlVector
 
-__all__ = ["push_size", "residual_norms"]
+__all__ = ["first_guess", "push_size", "residual_norms"]
+
+_SIZE, _AT_KL = 0.21, 0.15
 
 
 def residual_norms(model: Model, text: str = NEUTRAL[0]) -> dict[int, float]:
@@ -31,5 +36,9 @@ def residual_norms(model: Model, text: str = NEUTRAL[0]) -> dict[int, float]:
 def push_size(vector: ControlVector, layers: tuple[int, ...], norms: Mapping[int, float]) -> float:
     """The size of strength 1 on these layers; 0.0 where the vector carries nothing there."""
     lengths = vector.norms()
-    shares = [lengths[n] / norms[n] for n in layers if n in lengths and norms.get(n)]
-    return float(np.sqrt(np.sum(np.square(shares)))) if shares else 0.0
+    return sum(lengths[n] / norms[n] for n in layers if n in lengths and norms.get(n))
+
+
+def first_guess(size: float, kl: float) -> float:
+    """The strength of a push of that size that may cost `kl` nats a token of neutral text."""
+    return _SIZE * math.sqrt(kl / _AT_KL) / size if size > 0 else 1.0

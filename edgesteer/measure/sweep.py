@@ -1,0 +1,225 @@
+"""The sweep: layers and weights at equal damage, chosen on validation items, tested on others.
+
+Does not know how a candidate is measured (candidate.py), nor which come next (search.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgesteer.errors import InputError, SteeringError
+from edgesteer.layers import LayerRange
+from edgesteer.measure.candidate import CandidateWork, Measured, job
+from edgesteer.measure.jobs import Jobs, Result
+from edgesteer.measure.search import coarse_to_fine
+from edgesteer.measure.stats import Interval, mean_interval
+from edgesteer.measure.weights import LayerWeights
+from edgesteer.vector import ControlVector
+
+__all__ = ["DOSES", "Candidate", "Sweep", "Tested", "baked", "natural", "present_weights", "sweep"]
+
+Progress = Callable[[int, int, str], None]
+
+DOSES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
+"""Of the strength at equal KL: where the choice is asked on test items."""
+
+WEIGHTS = "layer_weights"
+"""Where a vector's meta keeps the weights that its directions were multiplied by."""
+
+_SEED = 20250
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One that was measured on validation items: in which stage, and with what result."""
+
+    weights: LayerWeights
+    stage: str
+    result: Result
+    measured: Measured
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One that was measured on test items.
+
+    role     why it was: "chosen", "as it was", "best single layer", "best window"
+    effect   nats at equal KL, with a bootstrap interval over items
+    gain     the effect minus that of "as it was", paired by item; None for itself
+    """
+
+    role: str
+    weights: LayerWeights
+    result: Result
+    measured: Measured
+    effect: Interval
+    gain: Interval | None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep found. `work` has the settings; `candidates` are in the order measured."""
+
+    work: CandidateWork
+    n_layer: int
+    candidates: tuple[Candidate, ...]
+    chosen: LayerWeights
+    tested: tuple[Tested, ...]
+
+    @property
+    def best_first(self) -> list[Candidate]:
+        """The candidates by effect at equal KL on validation items."""
+        return sorted(self.candidates, key=lambda c: c.measured.effect, reverse=True)
+
+    @property
+    def singles(self) -> list[Candidate]:
+        """The single layers, ascending."""
+        found = [c for c in self.candidates if len(c.weights.layers) == 1]
+        return sorted(found, key=lambda c: c.weights.layers)
+
+    def test(self, role: str) -> Tested | None:
+        """What the test items say of the candidate in that role."""
+        return next((t for t in self.tested if t.role == role), None)
+
+
+def sweep(
+    jobs: Jobs, work: CandidateWork, n_layer: int, *, progress: Progress | None = None
+) -> Sweep:
+    """Measures candidates coarse to fine, chooses the best, and tests it.
+
+    Args:
+        jobs: runs the jobs of `work`.
+        work: the vector in its natural proportions (see `natural`), the items, the target KL.
+        n_layer: blocks of the model.
+        progress: called with (done, total, what).
+
+    Raises:
+        InputError: no validation items.
+        SteeringError: no candidate has a measurable effect.
+    """
+    if not work.parts["validation"].items:
+        raise InputError("there are no items to choose by", "give two-option items: --items FILE")
+    norms = work.vector.norms()
+    carried = [n for n in work.vector.layers if norms[n] > 0]
+    default = present_weights(work.vector, n_layer)
+    search = coarse_to_fine(carried, default, n_layer)
+    found: dict[LayerWeights, Candidate] = {}
+    stage, candidates = next(search)
+    while True:
+        results = jobs.run([job(w) for w in candidates], progress, stage)
+        for weights, result in zip(candidates, results, strict=True):
+            found[weights] = Candidate(weights, stage, result, Measured.of(result))
+        try:
+            stage, candidates = search.send({w: c.measured.effect for w, c in found.items()})
+        except StopIteration:
+            break
+    best = max(found.values(), key=lambda c: c.measured.effect)
+    if best.measured.effect <= 0:
+        raise SteeringError(
+            "no layers move the items the right way: the effect is zero or negative everywhere",
+            "Do the items measure what the vector was made for? --items names others.",
+        )
+    tested = _test(jobs, work, found, best, default, progress)
+    return Sweep(work, n_layer, tuple(found.values()), best.weights, tested)
+
+
+def _test(
+    jobs: Jobs,
+    work: CandidateWork,
+    found: Mapping[LayerWeights, Candidate],
+    best: Candidate,
+    default: LayerWeights,
+    progress: Progress | None,
+) -> tuple[Tested, ...]:
+    """The choice and what it is compared with, on items that nothing was chosen by."""
+    if not work.parts["test"].items:
+        return ()
+    ordered = sorted(found.values(), key=lambda c: c.measured.effect, reverse=True)
+    windows = (c for c in ordered if c.weights.is_flat and len(c.weights.layers) > 1)
+    roles = {
+        "chosen": best,
+        "as it was": found[default],
+        "best single layer": next(c for c in ordered if len(c.weights.layers) == 1),
+        "best window": next(windows, None),
+    }
+    there = {role: candidate for role, candidate in roles.items() if candidate is not None}
+    specs = [
+        job(c.weights, "test", [d * c.measured.strength for d in (DOSES if c is best else _DOSES)])
+        for c in there.values()
+    ]
+    results = jobs.run(specs, progress, "test items")
+    rows = {
+        role: (candidate, result, _measured(candidate, result))
+        for (role, candidate), result in zip(there.items(), results, strict=True)
+    }
+    before = rows["as it was"][2]
+    return tuple(
+        Tested(
+            role,
+            candidate.weights,
+            result,
+            measured,
+            mean_interval(measured.effects, seed=_SEED),
+            None if role == "as it was" else _gain(measured, before),
+        )
+        for role, (candidate, result, measured) in rows.items()
+    )
+
+
+_DOSES = (-1.0, -0.5, 0.5, 1.0)
+
+
+def _measured(candidate: Candidate, result: Result) -> Measured:
+    """The result at the doses within 1, so that all roles are judged on the same range."""
+    at_kl = candidate.measured.strength
+    kept = [i for i, x in enumerate(result["strengths"]) if abs(x) <= 1.001 * at_kl]
+    rows = {key: [result[key][i] for i in kept] for key in ("strengths", "m", "kl")}
+    cost = {"cross_entropy": [result["cross_entropy"][i] for i in kept]}
+    return Measured.of({**result, **rows, **cost}, at_kl)
+
+
+def _gain(measured: Measured, before: Measured) -> Interval:
+    pairs = zip(measured.effects, before.effects, strict=True)
+    return mean_interval([a - b for a, b in pairs], seed=_SEED)
+
+
+# -- the vector before and after
+
+
+def natural(vector: ControlVector) -> ControlVector:
+    """The vector without the weights that an earlier sweep multiplied its directions by."""
+    weights = vector.meta.get(WEIGHTS)
+    if not isinstance(weights, dict):
+        return vector
+    old = {int(layer): float(weight) for layer, weight in weights.items()}
+    rows = {n: row / old.get(n, 1.0) for n, row in vector.directions.items()}
+    return vector.with_(directions=rows, calibration=None)
+
+
+def present_weights(vector: ControlVector, n_layer: int) -> LayerWeights:
+    """The weights as they are: what the vector recommends, else all that it carries."""
+    chosen = vector.layers if vector.recommended is None else vector.recommended.resolve(n_layer)
+    kept = vector.meta.get(WEIGHTS)
+    old: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
+    norms = vector.norms()
+    weights = {n: float(old.get(str(n), 1.0)) for n in chosen if norms.get(n)}
+    return LayerWeights.of(weights, "" if not old else "as it is")
+
+
+def baked(vector: ControlVector, weights: LayerWeights, note: Mapping[str, Any]) -> ControlVector:
+    """A natural vector with the weights multiplied in and their layers recommended.
+
+    Other layers keep their directions, unused. `note` is kept in its meta under "sweep". It is not
+    calibrated: that comes next.
+    """
+    chosen = dict(weights.weights)
+    rows = {n: row * chosen.get(n, 1.0) for n, row in vector.directions.items()}
+    meta = {key: value for key, value in vector.meta.items() if key != WEIGHTS}
+    meta["sweep"] = dict(note)
+    if not weights.is_flat:
+        meta[WEIGHTS] = weights.to_dict()
+    return vector.with_(
+        directions=rows, recommended=LayerRange.of(weights.layers), calibration=None, meta=meta
+    )
