@@ -22,6 +22,8 @@ _COMMANDS = {
     "clusters": "edgesteer.cli.clusters:clusters",
     "causes": "edgesteer.cli.causes:causes",
     "serve": "edgesteer.cli.serve:serve",
+    "calibrate": "edgesteer.cli.calibrate:calibrate",
+    "sweep": "edgesteer.cli.sweep:sweep",
     "vectors": "edgesteer.cli.vectors:vectors",
     "models": "edgesteer.cli.models:models",
     "recipes": "edgesteer.cli.recipes:recipes",

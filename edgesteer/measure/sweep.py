@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgesteer.errors import InputError, SteeringError
-from edgesteer.layers import LayerRange
+from edgesteer.errors import InputError, LayerError, SteeringError
+from edgesteer.layers import LayerRange, as_layers
 from edgesteer.measure.candidate import CandidateWork, Measured, job
 from edgesteer.measure.jobs import Jobs, Result
 from edgesteer.measure.search import coarse_to_fine
@@ -85,7 +85,13 @@ class Sweep:
 
 
 def sweep(
-    jobs: Jobs, work: CandidateWork, n_layer: int, *, progress: Progress | None = None
+    jobs: Jobs,
+    work: CandidateWork,
+    n_layer: int,
+    default: LayerWeights,
+    *,
+    layers: str | None = None,
+    progress: Progress | None = None,
 ) -> Sweep:
     """Measures candidates coarse to fine, chooses the best, and tests it.
 
@@ -93,17 +99,18 @@ def sweep(
         jobs: runs the jobs of `work`.
         work: the vector in its natural proportions (see `natural`), the items, the target KL.
         n_layer: blocks of the model.
+        default: the weights as they are (see `present_weights`), which the choice is held against.
+        layers: look at these only; None is all that the vector carries.
         progress: called with (done, total, what).
 
     Raises:
         InputError: no validation items.
+        LayerError: the vector carries none of the layers.
         SteeringError: no candidate has a measurable effect.
     """
     if not work.parts["validation"].items:
         raise InputError("there are no items to choose by", "give two-option items: --items FILE")
-    norms = work.vector.norms()
-    carried = [n for n in work.vector.layers if norms[n] > 0]
-    default = present_weights(work.vector, n_layer)
+    carried = _carried(work.vector, layers, n_layer)
     search = coarse_to_fine(carried, default, n_layer)
     found: dict[LayerWeights, Candidate] = {}
     stage, candidates = next(search)
@@ -123,6 +130,21 @@ def sweep(
         )
     tested = _test(jobs, work, found, best, default, progress)
     return Sweep(work, n_layer, tuple(found.values()), best.weights, tested)
+
+
+def _carried(vector: ControlVector, layers: str | None, n_layer: int) -> list[int]:
+    norms = vector.norms()
+    there = [n for n in vector.layers if norms[n] > 0]
+    if layers is None:
+        return there
+    wanted = as_layers(layers).resolve(n_layer)
+    found = [n for n in there if n in wanted]
+    if not found:
+        raise LayerError(
+            f"the vector carries nothing at {layers}",
+            f"it carries the layers {LayerRange.of(vector.layers)}",
+        )
+    return found
 
 
 def _test(
@@ -195,11 +217,12 @@ def natural(vector: ControlVector) -> ControlVector:
         return vector
     old = {int(layer): float(weight) for layer, weight in weights.items()}
     rows = {n: row / old.get(n, 1.0) for n, row in vector.directions.items()}
-    return vector.with_(directions=rows, calibration=None)
+    meta = {key: value for key, value in vector.meta.items() if key != WEIGHTS}
+    return vector.with_(directions=rows, calibration=None, meta=meta)
 
 
 def present_weights(vector: ControlVector, n_layer: int) -> LayerWeights:
-    """The weights as they are: what the vector recommends, else all that it carries."""
+    """The weights as they are, at the layers that the vector recommends, else at all of its own."""
     chosen = vector.layers if vector.recommended is None else vector.recommended.resolve(n_layer)
     kept = vector.meta.get(WEIGHTS)
     old: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
@@ -216,8 +239,7 @@ def baked(vector: ControlVector, weights: LayerWeights, note: Mapping[str, Any])
     """
     chosen = dict(weights.weights)
     rows = {n: row * chosen.get(n, 1.0) for n, row in vector.directions.items()}
-    meta = {key: value for key, value in vector.meta.items() if key != WEIGHTS}
-    meta["sweep"] = dict(note)
+    meta = {**vector.meta, "sweep": dict(note)}
     if not weights.is_flat:
         meta[WEIGHTS] = weights.to_dict()
     return vector.with_(
