@@ -9,7 +9,7 @@ SHOW    = $(PY) tools/build_progress.py --log $(VENV)/log/$(1).log --
 TORCH  := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint types format check bench docs build clean distclean
+.PHONY: help demo test test-fast lint types format check bench bench-quality docs build clean distclean
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -43,6 +43,9 @@ format: $(VENV)/.all ## let ruff format the code and mend what it can
 
 bench: $(VENV)/.all ## measure speed and memory against llama-cpp-python, print and write JSON
 	@$(PY) -m bench
+
+bench-quality: $(VENV)/.all ## compare ways of making a vector, effect at equal damage, over all traits
+	@$(PY) -m bench.quality
 
 docs: $(VENV)/.all ## rewrite docs/commands.md and the file tree of the README from the code
 	@$(PY) tools/make_docs.py

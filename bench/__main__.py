@@ -1,7 +1,7 @@
 """`make bench`: run the measurements, print a table, write bench/out/bench.json.
 
 python -m bench                 everything
-python -m bench single process  some parts: single, batch, process, copies
+python -m bench single process  some parts: single, batch, process, copies, sweep
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, copies, process, single
+from bench import batches, copies, process, single, sweeps
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "batch", "process", "copies")
+PARTS = ("single", "batch", "process", "copies", "sweep")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -45,6 +45,8 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
             results["sharing"] = _told("one prompt, 16 strengths", batches.prompt_sharing(model))
     if "copies" in parts:
         results["copies"] = _told("the model in other formats", copies.formats())
+    if "sweep" in parts:
+        results["sweeps"] = _told("sweeps", sweeps.measure())
     return results
 
 

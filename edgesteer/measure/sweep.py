@@ -45,7 +45,8 @@ class Candidate:
 class Tested:
     """One that was measured on test items.
 
-    role     why it was: "chosen", "as it was", "best single layer", "best window"
+    role     why it was: "chosen", "as it was", "best single layer", "best window"; of several
+             that are one, the first
     effect   nats at equal KL, with a bootstrap interval over items
     gain     the effect minus that of "as it was", paired by item; None for itself
     """
@@ -166,7 +167,10 @@ def _test(
         "best single layer": next(c for c in ordered if len(c.weights.layers) == 1),
         "best window": next(windows, None),
     }
-    there = {role: candidate for role, candidate in roles.items() if candidate is not None}
+    there: dict[str, Candidate] = {}
+    for role, candidate in roles.items():
+        if candidate is not None and candidate.weights not in {c.weights for c in there.values()}:
+            there[role] = candidate
     specs = [
         job(c.weights, "test", [d * c.measured.strength for d in (DOSES if c is best else _DOSES)])
         for c in there.values()
@@ -176,7 +180,7 @@ def _test(
         role: (candidate, result, _measured(candidate, result))
         for (role, candidate), result in zip(there.items(), results, strict=True)
     }
-    before = rows["as it was"][2]
+    before = rows.get("as it was", rows["chosen"])[2]
     return tuple(
         Tested(
             role,
@@ -184,7 +188,7 @@ def _test(
             result,
             measured,
             mean_interval(measured.effects, seed=_SEED),
-            None if role == "as it was" else _gain(measured, before),
+            None if measured is before else _gain(measured, before),
         )
         for role, (candidate, result, measured) in rows.items()
     )

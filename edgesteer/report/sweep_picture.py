@@ -96,6 +96,7 @@ def _draw_layers(axes: Any, found: Sweep) -> None:
     best = max(found.singles, key=lambda c: c.measured.effect)
     axes.plot(best.weights.layers[0], best.measured.strength, "o", color=ACCENT, markersize=6)
     axes.set_xlabel("layer")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel("strength")
     axes.set_title("Single layers: effect, and KL on neutral text as lines")
     axes.grid(visible=False)
@@ -181,6 +182,7 @@ def _draw_candidates(axes: Any, found: Sweep) -> None:
         best.weights.centre, best.measured.effect, "o", markersize=10, mfc="none", mec=INK, mew=1.4
     )
     axes.set_xlabel("layer")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel("effect, nats")
     axes.set_title(f"Validation items: every candidate at KL {found.work.kl:g}")
     axes.legend(loc="best")

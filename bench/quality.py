@@ -1,0 +1,191 @@
+"""`make bench-quality`: ways of making a vector, by their effect at equal damage, over all traits.
+
+python -m bench.quality                 every built-in trait
+python -m bench.quality calm happy      some of them
+
+Each way reads the same contrast pairs and steers the same layers, unless it says otherwise. Its
+effect is taken on test items, which nothing was chosen by, at the strengths at which the mean KL on
+neutral text is 0.15 and 0.4 nats. Results are kept in bench/out/quality, so that an interrupted run
+goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.sweeps import fast_name
+from convert.capture.llama import LlamaCapture
+from convert.directions import find_method
+from convert.extract import Reading, extract, read_pairs
+from convert.layers_choice import default_window
+from convert.pairs import ContrastPairs
+from edgesteer import ControlVector, Library, Model
+from edgesteer.library import builtin_traits
+from edgesteer.measure.candidate import CandidateWork, Measured, job
+from edgesteer.measure.jobs import JobCache, open_jobs
+from edgesteer.measure.propensity import Mode, propensity
+from edgesteer.measure.questions import Questions, load_questions
+from edgesteer.measure.stats import mean_interval
+from edgesteer.measure.sweep import natural, present_weights
+from edgesteer.measure.weights import LayerWeights, flat
+
+Rows = NDArray[np.float64]
+OUT = Path(__file__).parent / "out"
+KLS = (0.15, 0.4)
+N_PAIRS = 64
+RANDOM = 3  # seeds of the random vector
+OURS = "our default"
+MODE: Mode = "sum"  # nats of whole answers, as published figures of this kind are
+
+
+def ways(
+    model: Model, reading: Reading, ours: ControlVector
+) -> dict[str, tuple[ControlVector, LayerWeights]]:
+    """Every way: its vector, and the weights of its layers."""
+    rows, layers = reading.train, reading.train.layers
+    window = flat(n for n in default_window(model.n_layer) if n in layers)
+
+    def vector(directions: Iterable[Any]) -> ControlVector:
+        return ControlVector(dict(zip(layers, directions, strict=True)), model.identity)
+
+    mean = find_method("mean-difference")(rows.positive, rows.negative)
+    made = {
+        OURS: (natural(ours), present_weights(ours, model.n_layer)),
+        "mean difference, natural length": (vector(mean), window),
+        "mean difference, unit length": (vector(_unit(mean)), window),
+        "pair-centred PCA": (
+            vector(_unit(find_method("pca")(rows.positive, rows.negative))),
+            window,
+        ),
+        "centred PCA": (vector(_centred_pca(rows.positive, rows.negative)), window),
+        "best single layer by agreement": (
+            vector(mean),
+            flat(ours.meta["quality"]["best_layers"][:1]),
+        ),
+    }
+    lengths = np.linalg.norm(mean, axis=1, keepdims=True)
+    for seed in range(RANDOM):
+        noise = np.random.default_rng(seed).standard_normal(mean.shape)
+        made[f"random {seed}"] = (vector(_unit(noise) * lengths), window)
+    return made
+
+
+def _unit(rows: Any) -> Rows:
+    wide = np.asarray(rows, np.float64)
+    found: Rows = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
+    return found
+
+
+def _centred_pca(positive: Any, negative: Any) -> Rows:
+    """The top principal component of the centred differences, turned to the mean difference."""
+    found = []
+    for layer in range(positive.shape[1]):
+        difference = positive[:, layer].astype(np.float64) - negative[:, layer]
+        mean = difference.mean(axis=0)
+        axis = np.linalg.svd(difference - mean, full_matrices=False)[2][0]
+        found.append(axis if axis @ mean >= 0 else -axis)
+    return np.stack(found)
+
+
+def trait_figures(model: Model, library: Library, trait: str) -> dict[str, Any]:
+    """Effects of every way on one trait's test items, by KL; of the plain prompt as it is."""
+    pairs = ContrastPairs.load(trait).limited(N_PAIRS)
+    capture = LlamaCapture(model)
+    ours = extract(pairs, capture)
+    reading = read_pairs(pairs, capture)
+    asked = load_questions(trait)
+    parts = {"test": Questions(asked.test.items)}
+    told: dict[str, Any] = {"items": len(asked.test.items), "layers": str(ours.recommended)}
+    for name, (vector, weights) in ways(model, reading, ours).items():
+        for kl in KLS:
+            work = CandidateWork(vector, parts, kl, MODE, library.sha256(model.path), n_answers=0)
+            with open_jobs(work, model, cache=JobCache(OUT / "quality")) as jobs:
+                found = Measured.of(jobs.run([job(weights, "test")])[0])
+            told.setdefault(f"KL {kl:g}", {})[name] = list(found.effects)
+    told["prompt"] = _prompt(model, pairs, parts["test"])
+    return told
+
+
+def _prompt(model: Model, pairs: ContrastPairs, asked: Questions) -> list[float]:
+    """Half of what the persona moves, "You are ..." for against its opposite, by item."""
+    personas = next(
+        (p.positive.system, p.negative.system) for p in pairs.pairs if p.positive.system
+    )
+    m = [propensity(model, asked.items, [None], mode=MODE, system=s)[0] for s in personas]
+    return ((m[0] - m[1]) / 2).tolist()
+
+
+def merged(figures: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Random vectors as one: the mean of the sizes of their effects."""
+    plain = {name: rows for name, rows in figures.items() if not name.startswith("random")}
+    noise = [np.mean(rows) for name, rows in figures.items() if name.startswith("random")]
+    return {**plain, "random": [float(np.mean(np.abs(noise)))]}
+
+
+def table(traits: Mapping[str, Any], kl: float) -> str:
+    """Markdown: a row a trait, a column a way; the last rows are medians and wins."""
+    by_trait = {
+        trait: {**merged(told[f"KL {kl:g}"]), "plain prompt": told["prompt"]}
+        for trait, told in traits.items()
+    }
+    names = list(next(iter(by_trait.values())))
+    means = {t: {n: float(np.mean(rows[n])) for n in names} for t, rows in by_trait.items()}
+    lines = [f"| KL {kl:g} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for trait, row in means.items():
+        best = max(row[n] for n in names if n != "plain prompt")
+        cells = [f"**{row[n]:.2f}**" if row[n] == best else f"{row[n]:.2f}" for n in names]
+        lines.append(f"| {trait} | {' | '.join(cells)} |")
+    medians = [f"{np.median([row[n] for row in means.values()]):.2f}" for n in names]
+    lines.append(f"| median | {' | '.join(medians)} |")
+    wins = [sum(row[OURS] > row[n] for row in means.values()) for n in names]
+    counts = ["" if n == OURS else f"{w} of {len(means)}" for n, w in zip(names, wins, strict=True)]
+    lines.append(f"| ours is higher | {' | '.join(counts)} |")
+    return "\n".join(lines)
+
+
+def verdict(traits: Mapping[str, Any], kl: float) -> str:
+    """Where ours does not win, in words; an interval over traits of the ratio to the runner-up."""
+    told = []
+    rows = {trait: merged(figures[f"KL {kl:g}"]) for trait, figures in traits.items()}
+    for other in next(iter(rows.values())):
+        if other == OURS:
+            continue
+        gaps = [np.mean(row[OURS]) - np.mean(row[other]) for row in rows.values()]
+        lost = [trait for trait, gap in zip(rows, gaps, strict=True) if gap < 0]
+        spread = mean_interval(gaps, seed=1)
+        told.append(
+            f"  against {other}: {spread} nats" + (f"; lower on {', '.join(lost)}" if lost else "")
+        )
+    return f"ours at KL {kl:g}, mean difference over traits with its interval:\n" + "\n".join(told)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print the tables, keep all numbers."""
+    known = sorted(builtin_traits())
+    unknown = [trait for trait in arguments if trait not in known]
+    if unknown:
+        print(f"no trait {unknown[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    library, found = Library(), dict[str, Any]()
+    with Model.open(fast_name(library), library=library) as model:
+        for trait in arguments or known:
+            print(f"{trait} ...", file=sys.stderr, flush=True)
+            found[trait] = trait_figures(model, library, trait)
+    for kl in KLS:
+        print(f"\n{table(found, kl)}\n\n{verdict(found, kl)}")
+    OUT.mkdir(exist_ok=True)
+    path = OUT / "quality.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(f"\nwritten to {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
