@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.sweeps import fast_name
 from convert.capture.llama import LlamaCapture
-from convert.directions import find_method
-from convert.extract import Reading, extract, read_pairs
+from convert.extract import Reading, make_vector, read_pairs
 from convert.layers_choice import default_window
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Library, Model
@@ -33,10 +31,9 @@ from edgesteer.measure.jobs import JobCache, open_jobs
 from edgesteer.measure.propensity import Mode, propensity
 from edgesteer.measure.questions import Questions, load_questions
 from edgesteer.measure.stats import mean_interval
-from edgesteer.measure.sweep import natural, present_weights
+from edgesteer.measure.sweep import present_weights
 from edgesteer.measure.weights import LayerWeights, flat
 
-Rows = NDArray[np.float64]
 OUT = Path(__file__).parent / "out"
 KLS = (0.15, 0.4)
 N_PAIRS = 64
@@ -46,64 +43,44 @@ MODE: Mode = "sum"  # nats of whole answers, as published figures of this kind a
 
 
 def ways(
-    model: Model, reading: Reading, ours: ControlVector
+    pairs: ContrastPairs, reading: Reading, n_layer: int
 ) -> dict[str, tuple[ControlVector, LayerWeights]]:
     """Every way: its vector, and the weights of its layers."""
-    rows, layers = reading.train, reading.train.layers
-    window = flat(n for n in default_window(model.n_layer) if n in layers)
+    ours = make_vector(pairs, reading)
+    window = flat(n for n in default_window(n_layer) if n in ours.layers)
 
-    def vector(directions: Iterable[Any]) -> ControlVector:
-        return ControlVector(dict(zip(layers, directions, strict=True)), model.identity)
+    def unit(method: str) -> tuple[ControlVector, LayerWeights]:
+        return _unit(make_vector(pairs, reading, method=method)), window
 
-    mean = find_method("mean-difference")(rows.positive, rows.negative)
     made = {
-        OURS: (natural(ours), present_weights(ours, model.n_layer)),
-        "mean difference, natural length": (vector(mean), window),
-        "mean difference, unit length": (vector(_unit(mean)), window),
-        "pair-centred PCA": (
-            vector(_unit(find_method("pca")(rows.positive, rows.negative))),
-            window,
-        ),
-        "centred PCA": (vector(_centred_pca(rows.positive, rows.negative)), window),
-        "best single layer by agreement": (
-            vector(mean),
-            flat(ours.meta["quality"]["best_layers"][:1]),
-        ),
+        OURS: (ours, present_weights(ours, n_layer)),
+        "mean difference, unit length": unit("mean-difference"),
+        "pair-centred PCA": unit("pca"),
+        "centred PCA": unit("centred-pca"),
     }
-    lengths = np.linalg.norm(mean, axis=1, keepdims=True)
+    lengths = ours.norms()
     for seed in range(RANDOM):
-        noise = np.random.default_rng(seed).standard_normal(mean.shape)
-        made[f"random {seed}"] = (vector(_unit(noise) * lengths), window)
+        rng = np.random.default_rng(seed)
+        noise = _unit(ours.with_(directions={n: rng.standard_normal(ours.n_embd) for n in lengths}))
+        sized = {n: row * lengths[n] for n, row in noise.directions.items()}
+        made[f"random {seed}"] = (noise.with_(directions=sized), window)
     return made
 
 
-def _unit(rows: Any) -> Rows:
-    wide = np.asarray(rows, np.float64)
-    found: Rows = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
-    return found
-
-
-def _centred_pca(positive: Any, negative: Any) -> Rows:
-    """The top principal component of the centred differences, turned to the mean difference."""
-    found = []
-    for layer in range(positive.shape[1]):
-        difference = positive[:, layer].astype(np.float64) - negative[:, layer]
-        mean = difference.mean(axis=0)
-        axis = np.linalg.svd(difference - mean, full_matrices=False)[2][0]
-        found.append(axis if axis @ mean >= 0 else -axis)
-    return np.stack(found)
+def _unit(vector: ControlVector) -> ControlVector:
+    lengths = vector.norms()
+    rows = {n: row / (lengths[n] or 1.0) for n, row in vector.directions.items()}
+    return vector.with_(directions=rows, calibration=None)
 
 
 def trait_figures(model: Model, library: Library, trait: str) -> dict[str, Any]:
     """Effects of every way on one trait's test items, by KL; of the plain prompt as it is."""
     pairs = ContrastPairs.load(trait).limited(N_PAIRS)
-    capture = LlamaCapture(model)
-    ours = extract(pairs, capture)
-    reading = read_pairs(pairs, capture)
+    reading = read_pairs(pairs, LlamaCapture(model))
     asked = load_questions(trait)
     parts = {"test": Questions(asked.test.items)}
-    told: dict[str, Any] = {"items": len(asked.test.items), "layers": str(ours.recommended)}
-    for name, (vector, weights) in ways(model, reading, ours).items():
+    told: dict[str, Any] = {"items": len(asked.test.items)}
+    for name, (vector, weights) in ways(pairs, reading, model.n_layer).items():
         for kl in KLS:
             work = CandidateWork(vector, parts, kl, MODE, library.sha256(model.path), n_answers=0)
             with open_jobs(work, model, cache=JobCache(OUT / "quality")) as jobs:

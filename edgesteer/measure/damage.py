@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgesteer.measure.asking import question_text
-from edgesteer.measure.kl import FloatArray, Reference, Wide, read_many
+from edgesteer.measure.kl import FloatArray, Reference, Wide
 from edgesteer.measure.texts import NEUTRAL, PROMPTS
 from edgesteer.model import Model
 
@@ -82,12 +82,11 @@ class NeutralText:
 
     def _read(self, reduce: Any, steers: Sequence[Any]) -> list[Any]:
         """One row for each text and steering, without the first token: it says little."""
-        return read_many(
-            self.model,
+        return self.model.logits_many(
             self.tokens * len(steers),
-            reduce,
             [steer for steer in steers for _ in self.tokens],
-            first=[1] * len(self.tokens) * len(steers),
+            first=1,
+            reduce=reduce,
         )
 
 

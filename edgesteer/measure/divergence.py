@@ -13,7 +13,7 @@ import numpy as np
 from edgesteer.errors import EngineError
 from edgesteer.measure.asking import question_text
 from edgesteer.measure.damage import NeutralText
-from edgesteer.measure.kl import FloatArray, Wide, kl, read_many
+from edgesteer.measure.kl import FloatArray, Wide, kl
 from edgesteer.measure.texts import NEUTRAL, PROMPTS
 from edgesteer.model import Model
 from edgesteer.steering import Steering
@@ -110,13 +110,12 @@ class DivergenceMeter:
                 costs[pair] = kl(logits, other) if i % 2 else kl(other, logits)
 
         texts = [[*head, *tail] for head, tail in zip(heads, tails, strict=True)]
-        read_many(
-            self.model,
+        self.model.logits_many(
             [text for text in texts for _ in range(2)],
-            compare,
             [one for steer in steers for one in (None, steer)],
             first=[len(head) - 1 for head in heads for _ in range(2)],
             n_prompt=[len(head) for head in heads for _ in range(2)],
+            reduce=compare,
         )
         return costs
 

@@ -5,20 +5,16 @@ Knows nothing of steering, nor of what the readings are compared for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesteer.model import Model
-
-__all__ = ["FloatArray", "Reference", "Wide", "kl", "log_softmax", "read_many"]
+__all__ = ["FloatArray", "Reference", "Wide", "kl", "log_softmax"]
 
 FloatArray = npt.NDArray[np.float32]
 Wide = npt.NDArray[np.float64]
-T = TypeVar("T")
 
 
 def log_softmax(logits: FloatArray) -> Wide:
@@ -73,29 +69,3 @@ class Reference:
         steered = x[rows, following] - np.log(np.exp(x).sum(axis=-1, dtype=np.float64))
         rise = self.logs[rows, following].astype(np.float64) - steered
         return np.where(np.isfinite(rise), rise, np.inf)
-
-
-def read_many(
-    model: Model,
-    texts: Sequence[Sequence[int]],
-    reduce: Callable[[int, FloatArray], T],
-    steers: Sequence[Any],
-    *,
-    first: Sequence[int],
-    n_prompt: Sequence[int] | None = None,
-) -> list[T]:
-    """``reduce(i, logits)`` of each text, steered its own way; no logits are kept.
-
-    ``first[i]`` is the first token of text ``i`` whose logits are wanted, ``n_prompt[i]`` where its
-    answer begins.
-    """
-    many = getattr(model, "logits_many", None)
-    if many is not None:
-        found: list[T] = many(texts, list(steers), first=first, n_prompt=n_prompt, reduce=reduce)
-        return found
-    prompts = n_prompt or [len(text) for text in texts]
-    rows = zip(texts, steers, first, prompts, strict=True)
-    return [
-        reduce(i, model.logits(text, steer, first=start, n_prompt=n))
-        for i, (text, steer, start, n) in enumerate(rows)
-    ]

@@ -10,7 +10,7 @@ import pytest
 from edgesteer import ControlVector, Model
 from edgesteer.measure.damage import NeutralText, answer_damage, repetition
 from edgesteer.measure.divergence import Divergence, DivergenceMeter
-from edgesteer.measure.kl import Reference, kl, log_softmax, read_many
+from edgesteer.measure.kl import Reference, kl, log_softmax
 
 
 def _rows(seed: int, scale: float = 1.0) -> np.ndarray:
@@ -45,19 +45,6 @@ def test_overflowed_logits_cost_infinitely_much() -> None:
     p = _rows(0)
     p[1] = np.nan
     assert np.isfinite(kl(p, _rows(1))).tolist() == [True, False, True]
-
-
-def test_read_many_gives_each_text_its_own_steering(tiny_model: Model) -> None:
-    vector = _vector(tiny_model)
-    texts = [tiny_model.tokenize(text) for text in ("some words", "other words here")]
-    steers = [vector * 0.5, None]
-    found = read_many(
-        tiny_model, texts, lambda i, rows: (i, rows), steers, first=[2, 3], n_prompt=[4, 5]
-    )
-    for i, (text, steer) in enumerate(zip(texts, steers, strict=True)):
-        expected = tiny_model.logits(text, steer, first=2 + i, n_prompt=4 + i)
-        assert found[i][0] == i
-        assert found[i][1] == pytest.approx(expected, abs=1e-3)
 
 
 def test_zero_strength_damages_nothing_and_damage_grows(tiny_model: Model) -> None:
@@ -103,13 +90,15 @@ def test_a_steering_that_breaks_the_model_costs_infinitely_much(
     vector = _vector(tiny_model, 0.1)
     broken = vector * 7.0
 
-    def spoilt(model: Model, texts: Any, reduce: Any, steers: Any, **where: Any) -> list[Any]:
+    read = tiny_model.logits_many
+
+    def spoilt(texts: Any, steers: Any, *, reduce: Any, **where: Any) -> list[Any]:
         def spoil(i: int, logits: Any) -> Any:
             return reduce(i, logits * np.nan if steers[i] is broken else logits)
 
-        return read_many(model, texts, spoil, steers, **where)
+        return read(texts, steers, reduce=spoil, **where)
 
-    monkeypatch.setattr("edgesteer.measure.damage.read_many", spoilt)
+    monkeypatch.setattr(tiny_model, "logits_many", spoilt)
     meter = DivergenceMeter(tiny_model, prompts=["one"], neutral=["a text"], n_tokens=4)
     found = meter.measure_many([broken, vector * 1.0])
     assert found[0] == Divergence(np.inf, np.inf, np.inf)
