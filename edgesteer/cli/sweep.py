@@ -196,6 +196,7 @@ def _work(
     """What the jobs share: the natural vector, the items, how they are asked."""
     from dataclasses import replace
 
+    from edgesteer.measure import texts
     from edgesteer.measure.candidate import CandidateWork
     from edgesteer.measure.propensity import default_mode
     from edgesteer.measure.sweep import natural
@@ -210,6 +211,7 @@ def _work(
         model_file=library.sha256(model.path),
         score=asked.score,
         n_answers=0 if options["no_answers"] else 4,
+        neutral=texts.NEUTRAL,
     )
     return work, asked
 
