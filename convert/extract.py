@@ -14,6 +14,7 @@ from convert.activations import NEGATIVE, POSITIVE
 from convert.capture import ActivationCapture, Positions, Progress
 from convert.confounds import Confounds, examine
 from convert.directions import DEFAULT_METHOD, Found, Method, find_method
+from convert.kept_readout import with_readout
 from convert.layers_choice import recommend
 from convert.pairs import ContrastPairs
 from convert.quality import Quality, judge
@@ -94,6 +95,7 @@ def make_vector(
         recommended=LayerRange.of(chosen),
         meta=_meta(pairs, best, method, tried),
     )
+    vector = best.keep_readout(vector)
     for change in (refine, calibrate):
         vector = vector if change is None else change(vector)
     return vector
@@ -106,6 +108,10 @@ class _Tried:
     reading: Reading
     found: Found
     quality: Quality
+
+    def keep_readout(self, vector: ControlVector) -> ControlVector:
+        contrast, heldout = self.reading.contrast(), self.reading.heldout_contrast()
+        return with_readout(vector, self.found, contrast, heldout, self.quality)
 
 
 def _at_each_place(pairs: ContrastPairs, reading: Reading, method: Method) -> list[_Tried]:

@@ -5,16 +5,19 @@ Does not know GGUF files: it says what a conversion of these weights would carry
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesteer.errors import InputError, ModelError
 from edgesteer.identity import ModelIdentity, weights_id
 
-__all__ = ["architecture_of", "hf_identity"]
+__all__ = ["architecture_of", "folder_identity", "hf_identity"]
 
 ARCHITECTURES = {
     "cohere": "command-r",
@@ -57,6 +60,27 @@ def hf_identity(model: Any, name: str) -> ModelIdentity:
         name=name,
         weights_id=_weights_id(model, config.model_type),
     )
+
+
+def folder_identity(folder: Path) -> ModelIdentity:
+    """The identity of a transformers folder by its configuration alone, without `weights_id`.
+
+    Raises ModelError when there is no configuration that says it.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        inner = config.get("text_config", config)
+        return ModelIdentity(
+            architecture=architecture_of(inner.get("model_type", config["model_type"])),
+            n_layer=inner["num_hidden_layers"],
+            n_embd=inner["hidden_size"],
+            name=folder.name,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        raise ModelError(
+            f"{folder} is no folder of a transformers model: {error}",
+            "it holds config.json beside the weights",
+        ) from error
 
 
 def architecture_of(model_type: str) -> str:

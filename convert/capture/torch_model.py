@@ -73,7 +73,22 @@ def open_model(
             else _open_hf(str(path) if path.exists() else os.fspath(source), dtype, allow_download)
         )
     opened.model.eval().to(target)
+    _check_causal(opened.model, source)
     return opened
+
+
+def _check_causal(model: Any, source: str | os.PathLike[str]) -> None:
+    """Raises ModelError when what is said behind a token depends on a later one."""
+    import torch
+
+    ids = torch.tensor([[1, 2], [1, 3]], device=model.device)
+    with torch.inference_mode():
+        first = model(input_ids=ids, use_cache=False).logits[:, 0].float()
+    if not torch.allclose(first[0], first[1], rtol=1e-2, atol=1e-3):
+        raise ModelError(
+            f"{source} reads ahead: it is no model that writes from left to right",
+            "give a decoder, such as those that llama.cpp runs",
+        )
 
 
 def check_installed() -> None:

@@ -5,10 +5,13 @@ Does not know what they are used for (extract.py and _extract_steps.py do).
 
 from __future__ import annotations
 
+from shlex import quote
+
 import click
 
 from edgesteer.cli import _options as shared
 from edgesteer.cli._copies import copy_options
+from edgesteer.errors import InputError
 
 __all__ = ["METHOD_NAMES", "TRAIT_PAIRS", "keeping_options", "pairs_options", "reading_options"]
 
@@ -27,6 +30,16 @@ METHOD_NAMES = (
     "probe",
     "whitened",
 )
+
+
+def _npz_file(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.lower().endswith(".npz"):
+        raise InputError(
+            f"{value!r} does not end in .npz: activations are kept in such a file",
+            f"--save-capture {quote(value)}.npz",
+        )
+    return value
+
 
 pairs_options = shared.group(
     click.option(
@@ -55,12 +68,11 @@ reading_options = shared.group(
     ),
     click.option(
         "--positions",
-        default="last",
-        show_default=True,
         metavar="TOKENS",
         help="Which tokens are read: last, prompt (the one before the answer), answer or mean (the "
         "mean of the answer or the text), a number, or a list such as last,prompt-1, of which the "
-        "best is used; template lists what the chat template writes behind the user's text.",
+        "best is used; template lists what the chat template writes behind the user's text.  "
+        "[default: last]",
     ),
     click.option(
         "-l",
@@ -69,6 +81,32 @@ reading_options = shared.group(
         help="Layers to read and to steer.  [default: read all, recommend the best]",
     ),
     copy_options,
+    click.option(
+        "--weights",
+        metavar="FOLDER",
+        help="What torch reads instead of the GGUF file: the transformers folder that it was made "
+        "of, or hf://ORG/NAME, which is downloaded.",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Number format of torch.",
+    ),
+    click.option(
+        "--save-capture",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        callback=_npz_file,
+        help="Keep the activations in FILE.npz, for other methods and layers.",
+    ),
+    click.option(
+        "--from-capture",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Use the activations in FILE.npz: the same pairs and model, not read again.",
+    ),
 )
 
 keeping_options = shared.group(

@@ -43,9 +43,10 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
     edgesteer extract calm
     edgesteer extract mine.toml -m qwen.gguf --layers 8-16 -o mine.gguf
     """
-    from convert.extract import extract as extract_vector
+    from convert.extract import make_vector
     from convert.pairs import ContrastPairs
     from edgesteer.atomic import check_place
+    from edgesteer.cli import _extract_reading as reader
     from edgesteer.cli import _extract_steps as steps
     from edgesteer.cli import _show
     from edgesteer.cli._group import show_error
@@ -60,22 +61,23 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
     name = check_file_name(options["name"] or pairs.name, "vector")
     place = options["out"] or library.vectors_folder / f"{name}.gguf"
     check_place(place, make_folder=options["out"] is None)
+    if options["save_capture"]:
+        check_place(options["save_capture"])
+    reader.check_options(model_name, options)
     trouble: list[EdgesteerError] = []
     with ExitStack() as stack:
-        capture, model, copy = steps.open_readers(stack, model_name, options, library)
+        opened = reader.open_source(stack, model_name, options, library)
         advance = stack.enter_context(progress_bars())
-        vector = extract_vector(
+        vector = make_vector(
             pairs,
-            capture,
+            reader.read(pairs, opened, options, advance),
             method=options["method"],
-            positions=options["positions"],
             layers=options["layers"],
             name=name,
-            calibrate=steps.calibration(model, advance, trouble),
-            progress=advance,
+            calibrate=steps.calibration(opened.model, advance, trouble),
         )
-    if copy is not None:
-        vector = vector.with_(meta={**vector.meta, "working_copy": str(copy)})
+    if opened.copy is not None:
+        vector = vector.with_(meta={**vector.meta, "working_copy": str(opened.copy)})
     quality = vector.meta["quality"]
     for warning in quality["warnings"]:
         click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)

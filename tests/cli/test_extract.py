@@ -15,6 +15,7 @@ from edgesteer.calibration import Calibration
 from edgesteer.cli import _extract_options
 from edgesteer.errors import EngineError, SteeringError
 
+from ..tiny import write_model
 from .conftest import IDENTITY, Invoke
 
 Opened = list[tuple[str, Mapping[str, Any]]]
@@ -210,6 +211,78 @@ def test_every_method_makes_a_vector(
     result = invoke("extract", str(pairs), "--method", method, "--no-calibrate", "--force")
     assert result.exit_code in (0, 1)
     assert library.load_vector("mild").meta["method"] == method
+
+
+def test_activations_are_kept_and_used_again(
+    calibrated: list[ControlVector],
+    opened: Opened,
+    pairs: Path,
+    library: Library,
+    invoke: Invoke,
+    tmp_path: Path,
+) -> None:
+    kept = tmp_path / "mild.npz"
+    result = invoke("extract", str(pairs), "--save-capture", str(kept), "--positions", "last,-2")
+    assert f"activations kept in {kept}; --from-capture {kept} uses them again" in result.stderr
+    first = library.load_vector("mild", IDENTITY)
+    assert first.meta["positions_tried"]
+    used = ("--from-capture", str(kept), "-m", "other")
+    again = invoke("extract", str(pairs), *used)
+    assert f"not read again: the activations come from {kept}" in again.stderr
+    assert library.load_vector("mild", IDENTITY) == first
+    for method in ("mean-centring", "cross-covariance", "probe"):
+        assert invoke("extract", str(pairs), *used, "--force", "--method", method).exit_code in (
+            0,
+            1,
+        )
+        assert library.load_vector("mild", IDENTITY).meta["method"] == method
+    wrong = invoke("extract", str(pairs), *used, "--positions", "last")
+    assert "holds the positions last,-2, not last" in wrong.stderr
+
+
+def test_activations_of_other_pairs_or_another_model_are_refused(
+    opened: Opened, pairs: Path, invoke: Invoke, tmp_path: Path, tiny_file: Path
+) -> None:
+    kept = str(tmp_path / "mild.npz")
+    invoke("extract", str(pairs), "--save-capture", kept, "--no-calibrate")
+    few = invoke("extract", str(pairs), "--from-capture", kept, "--max-pairs", "20")
+    assert "was read from other pairs than these" in few.stderr
+    args = ("extract", str(pairs), "--from-capture", kept, "--no-calibrate", "-m")
+    assert invoke(*args, str(tiny_file)).exit_code == 0
+    other = write_model(tmp_path / "other.gguf", n_layer=5, n_embd=8, n_head=2)
+    result = invoke(*args, str(other))
+    assert result.exit_code == 1
+    assert "mild.npz was read from" in result.stderr
+    assert "the model is" in result.stderr
+    Path(kept).write_bytes(b"PK and no more")
+    assert "holds no activations" in invoke(*args, str(tiny_file)).stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["--weights", "x"], "--weights are read by torch"),
+        (["--dtype", "bfloat16"], "reads the numbers of the file as they are"),
+        (["--capture", "torch", "--tune"], "torch reads no working copy"),
+        (["--save-capture", "x.bin"], "x.bin.npz"),
+        (["--from-capture", "x.npz", "--save-capture", "y.npz"], "contradict each other"),
+        (["--from-capture", "x.npz", "--tune"], "contradict each other"),
+        (["--from-capture", "nowhere.npz"], "there is no file nowhere.npz"),
+        (["--save-capture", "nowhere/x.npz"], "nowhere/x.npz can not be written"),
+        (["-m", "hf://a/b"], "hf://a/b is no GGUF file"),
+        (
+            ["-m", "hf://a/b", "--capture", "torch", "--no-calibrate", "--offline"],
+            "would be downloaded",
+        ),
+    ],
+)
+def test_options_that_make_no_sense(
+    args: list[str], error: str, opened: Opened, invoke: Invoke
+) -> None:
+    result = invoke("extract", "calm", *args)
+    assert result.exit_code == 1
+    assert error in result.stderr
+    assert "Hint: " in result.stderr
 
 
 def test_a_folder_can_not_be_calibrated(invoke: Invoke, tmp_path: Path) -> None:

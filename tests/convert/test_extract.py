@@ -23,6 +23,7 @@ from convert.rendering import Passage
 from edgesteer.errors import InputError, LayerError, PairsError, VectorMismatchError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
+from edgesteer.monitor.readout import Readout
 from edgesteer.vector import ControlVector
 
 from .pair_texts import TRAIT, Array, cosines
@@ -171,6 +172,26 @@ def test_every_method_makes_a_vector_and_the_same_one_again(method: str) -> None
     assert (first, first.meta) == (second, second.meta)
     if method != "centred-pca":
         assert cosines(first.directions[6], PlantedCapture.direction[6]) > 0.9
+
+
+def test_the_whitened_method_keeps_a_read_out_with_its_vector() -> None:
+    vector = extract(parse_toml(TRAIT), PlantedCapture(), method="whitened")
+    readout = Readout.of(vector)
+    assert readout is not None
+    assert readout.auroc == 1.0
+    assert readout.point is not None
+    assert (readout.threshold, readout.point.recall, readout.point.false_alarms) == (0.0, 1.0, 0.0)
+    rows = read_pairs(parse_toml(TRAIT), PlantedCapture()).train
+    column = rows.layers.index(readout.layer)
+    assert readout.score(rows.positive[:, column]).mean() == pytest.approx(1.0, abs=1e-3)
+    assert readout.score(rows.negative[:, column]).mean() == pytest.approx(-1.0, abs=1e-3)
+    plain = extract(parse_toml(TRAIT), PlantedCapture())
+    assert plain.digest == vector.digest
+    assert Readout.of(plain) is None
+    without = parse_toml(TRAIT.partition("[heldout]")[0])
+    raw = Readout.of(extract(without, PlantedCapture(), method="whitened"))
+    assert raw is not None
+    assert (raw.point, raw.auroc) == (None, None)
 
 
 def test_neutral_texts_are_read_when_a_method_needs_them() -> None:

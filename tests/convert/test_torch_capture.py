@@ -250,6 +250,37 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         TorchCapture.open(tmp_path / "broken.gguf")
 
 
+def test_a_model_that_reads_ahead_is_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=258, hidden_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    transformers.BertLMHeadModel(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, adds_bos=False)
+    with pytest.raises(ModelError, match="reads ahead"):
+        TorchCapture.open(tmp_path, device="cpu")
+
+
+def test_an_encoder_and_decoder_is_refused(tmp_path: Path) -> None:
+    config = transformers.T5Config(vocab_size=258, d_model=64, num_layers=2, num_heads=4, d_ff=64)
+    transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, adds_bos=False)
+    with pytest.raises(ModelError, match="transformers can not open"):
+        TorchCapture.open(tmp_path, device="cpu")
+
+
+def test_a_folder_is_known_by_its_configuration(folder: Path, tmp_path: Path) -> None:
+    from convert.capture.hf_identity import folder_identity
+
+    found = folder_identity(folder)
+    assert (found.architecture, found.n_layer, found.n_embd) == ("llama", LAYERS, WIDTH)
+    found.check_fits(TorchCapture.open(folder, device="cpu").identity)
+    for text in ("", "[]", "{}", '{"model_type": "llama"}', '{"model_type": 3, "text_config": 3}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ModelError, match="is no folder of a transformers model"):
+            folder_identity(tmp_path)
+
+
 def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
