@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from edgesteer.measure.card.summary import VectorFigures
 
 
+def _ways(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()] if value else []
+
+
 @click.command()
 @click.argument("vectors", nargs=-1, metavar="VECTOR...", shell_complete=files_or_vectors)
 @shared.model_option
@@ -52,6 +56,12 @@ if TYPE_CHECKING:
     help="The refusing direction for the overlap; that of a trait is made on the spot.",
 )
 @click.option("--also", metavar="FILE", help="A second file of the same weights, to compare with.")
+@click.option(
+    "--compare",
+    metavar="WAY,WAY,...",
+    callback=_ways,
+    help="Other ways at equal damage: keepnorm, ablate, clamp, rotate, gated, prompt; or all.",
+)
 @click.option(
     "--mode",
     type=click.Choice(["whole", "sum", "letters", "yes-no"]),
@@ -149,8 +159,11 @@ def _measured(vectors: tuple[str, ...], options: dict[str, Any], library: Librar
     from edgesteer.cli._group import MODEL
     from edgesteer.cli._progress import progress_bars
     from edgesteer.library import DEFAULT_MODEL
+    from edgesteer.measure.card.alternatives import ALTERNATIVES, check_alternatives
     from edgesteer.measure.evaluate import evaluate as measure
 
+    ways = ALTERNATIVES if options["compare"] == ["all"] else options["compare"]
+    check_alternatives(ways)
     model_name = options["model"] or DEFAULT_MODEL
     click.get_current_context().meta[MODEL] = options["model"]
     with ExitStack() as stack:
@@ -164,6 +177,7 @@ def _measured(vectors: tuple[str, ...], options: dict[str, Any], library: Librar
             pairs=options["pairs"],
             refusal=options["refusal"],
             also=second or None,
+            compare=ways,
             mode=options["mode"],
             settings=_settings(options),
             progress=stack.enter_context(progress_bars()),

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgesteer.measure.card import parts
+from edgesteer.measure.card.alternatives import ALTERNATIVES, ask_alternatives, check_alternatives
 from edgesteer.measure.card.asker import Asker, Progress
 from edgesteer.measure.card.overlap import cosines
 from edgesteer.measure.card.raw import Raw
@@ -29,7 +30,7 @@ from edgesteer.measure.questions import QuestionSet
 from edgesteer.model import Model
 from edgesteer.steering import Steering
 
-__all__ = ["FULL", "QUICK", "ReportCard", "Settings", "evaluate"]
+__all__ = ["ALTERNATIVES", "FULL", "QUICK", "ReportCard", "Settings", "evaluate"]
 
 _ONE = (str, os.PathLike, QuestionSet)
 
@@ -43,6 +44,7 @@ def evaluate(
     judge: Judge | None = None,
     refusal: Any = None,
     also: Model | None = None,
+    compare: Sequence[str] = (),
     mode: Mode | None = None,
     settings: Settings = FULL,
     progress: Progress | None = None,
@@ -62,6 +64,7 @@ def evaluate(
         refusal: a refusing direction, for the overlap, or the name of a trait to make one of;
             default one of the library that is called so.
         also: a second file of the same weights, for the quantisation gap.
+        compare: other ways to get at the trait, at equal damage: see `ALTERNATIVES`.
         mode: how items are asked (see propensity); default by the model's size.
         settings: `FULL`, `QUICK` or your own.
         progress: called with (done, total, what).
@@ -76,6 +79,7 @@ def evaluate(
     subjects = find_subjects(model, listed, questions=sources, pairs=pairs, judge=judge)
     if also is not None:
         model.identity.check_fits(also.identity)
+    kinds = check_alternatives(compare) if compare else ()
     refusing = refusing_direction(model, refusal)
     raw, notes = Raw(), [f"{s.name}: {note}" for s in subjects for note in s.notes]
     asker = Asker(model, settings, raw, progress, asked_mode)
@@ -87,8 +91,9 @@ def evaluate(
         controls += parts.ask_controls(asker, subject, notes)
         parts.ask_prompt(asker, subject)
         parts.ask_styles(asker, subject)
-    traits = parts.ask_side_effects(asker, subjects, notes)
     parts.ask_knowledge(asker, subjects)
+    tried = [one for s in subjects if kinds for one in ask_alternatives(asker, s, kinds, notes)]
+    traits = parts.ask_side_effects(asker, subjects, notes)
     parts.ask_together(asker, subjects)
     if also is not None:
         parts.ask_quantisation(asker, subjects, also, _second_name(model, also))
@@ -98,6 +103,7 @@ def evaluate(
         "mode": asked_mode,
         "subjects": [_facts(asker, subject) for subject in subjects],
         "controls": [control.to_dict() for control in controls],
+        "alternatives": tried,
         "traits": traits,
         "also": "" if also is None else _second_name(model, also),
         "notes": notes,

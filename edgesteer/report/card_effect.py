@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgesteer.measure.card.beside import best_tool
 from edgesteer.measure.card.figures import Prompted
 from edgesteer.measure.card.raw import Condition
 from edgesteer.measure.card.report_card import ReportCard
@@ -18,7 +19,7 @@ from edgesteer.report.card_pictures import bars, dose_curve
 from edgesteer.report.card_words import Part, between, key_of, toned
 from edgesteer.report.html import Block, Cell, Figure, Fold, Prose, Row, Table
 
-__all__ = ["controls_part", "effect_part", "prompt_part"]
+__all__ = ["beside_part", "controls_part", "effect_part", "prompt_part"]
 
 
 def effect_part(card: ReportCard, figures: VectorFigures) -> Part:
@@ -173,4 +174,43 @@ def prompt_part(figures: VectorFigures) -> Part:
     return lead, [
         Table(header, rows, f"What each adds to m, n = {n} items"),
         Fold("The two system messages", [Prose(quoted)]),
+    ]
+
+
+def beside_part(figures: VectorFigures) -> Part:
+    """Other operations and a prompt, beside adding the vector, at equal damage."""
+    found = figures.beside
+    if not found:
+        return "", []
+    drawn = [
+        (one.kind, one.up, look.ACCENT if n == 0 else look.WARM if one.reached else look.SOFT)
+        for n, one in enumerate(found)
+    ]
+    svg = bars(key_of(figures, "beside"), drawn, f"change of m, {figures.unit}")
+    alt = "Change of m: " + ", ".join(f"{name} {i.value:.2f}" for name, i, _ in drawn)
+    rows: list[Row] = [
+        [
+            Cell(one.kind, note=one.steering),
+            one.dose,
+            one.kl,
+            one.own_p95,
+            Cell(one.up.value, toned(one.up)),
+            between(one.up),
+            None if one.down is None else one.down.value,
+            None if one.kind == "add" else Cell(one.lead.value, toned(one.lead)),
+            "" if one.kind == "add" else between(one.lead),
+            None if one.score is None else one.score.value,
+            "" if one.knowledge is None else f"{one.knowledge:.0%}",
+        ]
+        for one in found
+    ]
+    header = ["Way", "Dose", "KL", "Own KL, p95", "Towards", "Interval", "Away", "Lead", "Interval"]
+    lead = (
+        "The same vector used in other ways, each at the dose at which it costs neutral text what "
+        f"adding costs at strength 1. {best_tool(found).capitalize()}."
+    )
+    caption = "Grey: equal damage was not reached, so that the lengths can not be compared."
+    return lead, [
+        Figure(svg, alt, caption),
+        Table([*header, "Open score", "Knowledge"], rows, f"n = {found[0].n} items"),
     ]

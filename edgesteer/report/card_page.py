@@ -11,7 +11,7 @@ from pathlib import Path
 from edgesteer.measure.card.report_card import ReportCard
 from edgesteer.measure.card.summary import VectorFigures
 from edgesteer.report.card_costs import damage_part, quantised_part, side_effects_part, styles_part
-from edgesteer.report.card_effect import controls_part, effect_part, prompt_part
+from edgesteer.report.card_effect import beside_part, controls_part, effect_part, prompt_part
 from edgesteer.report.card_shared import company_section, method_section, overlap_section
 from edgesteer.report.html import Block, Callout, Facts, Report, Section, write_report
 
@@ -82,6 +82,7 @@ def _vector_sections(card: ReportCard, figures: VectorFigures, *, several: bool)
         ("Effect", effect_part(card, figures)),
         ("Controls", controls_part(card, figures)),
         ("A plain prompt instead", prompt_part(figures)),
+        ("Other ways, equal damage", beside_part(figures)),
         ("Brittleness", styles_part(figures)),
         ("Side effects", side_effects_part(figures)),
         ("Damage", damage_part(figures)),

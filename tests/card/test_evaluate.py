@@ -14,7 +14,7 @@ from edgesteer.library import builtin_traits
 from edgesteer.measure.card.raw import Condition
 from edgesteer.measure.damage import NeutralText, answer_damage
 from edgesteer.measure.divergence import DivergenceMeter
-from edgesteer.measure.evaluate import ReportCard, evaluate
+from edgesteer.measure.evaluate import ALTERNATIVES, ReportCard, evaluate
 from edgesteer.measure.questions import Questions, QuestionSet
 
 from .conftest import SMALL
@@ -120,6 +120,45 @@ def test_what_is_known_is_not_asked_again(
     plain = [c for c in card.raw.margins if c == Condition("letters")]
     assert len(plain) == 1
     assert len(card.raw.margins[plain[0]]) == BARE.items
+
+
+def test_other_ways_stand_beside_adding_at_equal_damage(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    both = ControlVector(
+        {2: planted.directions[3], 3: planted.directions[3]},
+        tiny_model.identity,
+        name="planted",
+        recommended="3",
+    )
+    card = evaluate(
+        tiny_model,
+        both,
+        questions=letters,
+        compare=ALTERNATIVES,
+        settings=replace(BARE, styles=(), randoms=0, shuffles=0),
+    )
+    found = {one.kind: one for one in card.summary.vectors[0].beside}
+    assert set(found) == set(ALTERNATIVES) - {"prompt"}
+    assert any("no prompt to compare with" in note for note in card.notes)
+    add = found["add"]
+    assert add.lead.value == 0.0
+    assert add.up.low > 0
+    for kind in ("keepnorm", "clamp", "rotate", "gated"):
+        assert found[kind].reached, found[kind]
+        assert found[kind].kl == pytest.approx(add.kl, rel=0.45)
+        assert found[kind].up.value > 0, found[kind]
+    assert found["gated"].down is None
+    assert found["keepnorm"].down is not None
+    assert ReportCard.from_dict(card.to_dict()).to_dict() == card.to_dict()
+
+
+def test_a_mistyped_way_is_answered_with_the_near_name(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    with pytest.raises(InputError, match="no alternative called 'clam'") as caught:
+        evaluate(tiny_model, planted, questions=letters, compare=["clam"])
+    assert "clamp" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from edgesteer.errors import EdgesteerError, InputError
 from edgesteer.measure.card.asker import Asker, Way
+from edgesteer.measure.card.dose import Dial, find_doses
 from edgesteer.measure.card.subject import Subject
 from edgesteer.model import Model
 from edgesteer.steering import Steering
@@ -30,9 +31,6 @@ from edgesteer.steering import Steering
 __all__ = ["Control", "equal_kl", "random_rotation", "rescaled", "shuffled_directions"]
 
 Floats = npt.NDArray[np.float64]
-_FIRST, _MOST = (1.0, 4.0), 64.0  # first factors tried; the largest that is taken
-_CLOSE = 0.12  # of the log of the KL: 6 % of the strength
-_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -158,53 +156,14 @@ def shuffled_directions(
 def equal_kl(asker: Asker, controls: Sequence[Control], target: float) -> list[Control]:
     """The controls scaled so that strength 1 costs neutral text `target` nats a token.
 
-    KL grows with about the square of the strength, so that a secant in logarithms gets there in
-    few readings; all controls are read in one batch. One that can not get there is left out.
+    One that can not get there is left out.
     """
     if not controls or not 0 < target < math.inf:
         return []
-    points: list[list[tuple[float, float]]] = [[] for _ in controls]
-
-    def read(tried: list[tuple[int, float]]) -> None:
-        steers = [controls[i].steering * factor for i, factor in tried]
-        for (i, factor), cost in zip(tried, asker.neutral_text.measure(steers), strict=True):
-            points[i].append((factor, cost.kl_mean))
-
-    read([(i, factor) for i in range(len(controls)) for factor in _FIRST])
-    for _ in range(_ROUNDS):
-        tried = [(i, _next(known, target)) for i, known in enumerate(points)]
-        tried = [(i, factor) for i, factor in tried if not _reached(points[i], target)]
-        if not tried:
-            break
-        read(tried)
-    found = []
-    for control, known in zip(controls, points, strict=True):
-        factor, cost = min(known, key=lambda p: _off(p[1], target))
-        if _off(cost, target) < 3 * _CLOSE:
-            found.append(
-                Control(
-                    control.subject, control.kind, control.number, "KL", factor, control.steering
-                )
-            )
-    return found
-
-
-def _off(cost: float, target: float) -> float:
-    return abs(math.log(cost / target)) if 0 < cost < math.inf else math.inf
-
-
-def _reached(known: Sequence[tuple[float, float]], target: float) -> bool:
-    return min(_off(cost, target) for _, cost in known) < _CLOSE
-
-
-def _next(known: Sequence[tuple[float, float]], target: float) -> float:
-    """Where a line through the two nearest points, in logarithms, meets the target."""
-    sound = sorted((p for p in known if 0 < p[1] < math.inf), key=lambda p: _off(p[1], target))
-    if not sound:
-        return min(factor for factor, _ in known) / 8
-    (a, fa), power = sound[0], 2.0
-    if len(sound) > 1 and sound[1][0] != a:
-        b, fb = sound[1]
-        power = (math.log(fb) - math.log(fa)) / (math.log(b) - math.log(a))
-    step = math.log(target / fa) / min(max(power, 1.0), 4.0)
-    return float(min(a * math.exp(min(max(step, -3.0), 3.0)), _MOST))
+    dials = [Dial(control.steering.__mul__) for control in controls]
+    doses = find_doses(asker.neutral_text, dials, target)
+    return [
+        replace(control, match="KL", factor=dose.dose)
+        for control, dose in zip(controls, doses, strict=True)
+        if dose.reached
+    ]

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgesteer.errors import InputError
+from edgesteer.measure.card import beside
 from edgesteer.measure.card import costs as cost
 from edgesteer.measure.card import figures as fig
 from edgesteer.measure.card.raw import KNOWLEDGE_SET, TOGETHER, Raw
@@ -39,6 +40,7 @@ class VectorFigures:
     costs: list[cost.Cost]
     quantised: cost.Quantised | None
     together: cost.Together | None
+    beside: list[beside.Beside]
 
     def cost_at(self, strength: float) -> cost.Cost | None:
         """What a strength costs; None when it was not measured."""
@@ -82,6 +84,7 @@ def _vector(raw: Raw, settings: Settings, facts: Mapping[str, Any]) -> VectorFig
     if effect is None:
         raise InputError(f"{facts['name']} has no dose curve", "evaluate again")
     controls = [c for c in raw.facts.get("controls", ()) if c["subject"] == facts["name"]]
+    tried = [a for a in raw.facts.get("alternatives", ()) if a["subject"] == facts["name"]]
     each, strongest = fig.controlled(frame, controls)
     return VectorFigures(
         name=facts["name"],
@@ -98,4 +101,5 @@ def _vector(raw: Raw, settings: Settings, facts: Mapping[str, Any]) -> VectorFig
         costs=cost.costs(frame, settings.strengths),
         quantised=cost.quantised(frame, raw.facts.get("also", "")),
         together=cost.together(frame, TOGETHER),
+        beside=beside.alternatives(frame, tried),
     )

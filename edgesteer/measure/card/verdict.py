@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edgesteer.measure.card.beside import best_tool
 from edgesteer.measure.card.styles import AGAINST, FOR
 from edgesteer.measure.card.summary import VectorFigures
 from edgesteer.measure.stats import Interval
@@ -74,6 +75,8 @@ def judge_vector(figures: VectorFigures) -> Verdict:
         return Verdict("not shown", "No effect that can be told from zero", tuple(points))
     lost = [one for one in _controls(figures) if one[0] == "bad"]
     points += _controls(figures) + _open_points(figures) + _prompt_points(figures)
+    if figures.beside:
+        points.append(("", best_tool(figures.beside)))
     doubts = _reservations(figures)
     points += [("bad", text) for text in doubts]
     if lost:

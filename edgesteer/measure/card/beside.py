@@ -1,0 +1,110 @@
+"""The figures of alternatives to adding, computed from raw numbers alone, each beside adding.
+
+Does not know the model, nor how the alternatives steer (alternatives.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgesteer.measure.card.figures import Frame
+from edgesteer.measure.card.raw import KNOWLEDGE_SET, Condition
+from edgesteer.measure.card.styles import AGAINST, FOR
+from edgesteer.measure.stats import Interval
+
+__all__ = ["Beside", "alternatives", "best_tool"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One way to get at the trait, at the KL of the added vector.
+
+    up, down   what it adds to m towards the trait, and away from it; None: it has no such side
+    lead       up less that of adding, same items
+    kl         on neutral text; None where it can not be measured; own_p95 on own answers
+    reached    whether the KL of the added vector was reached
+    score      change of the score of open answers
+    knowledge  share right
+    """
+
+    kind: str
+    steering: str
+    dose: float | None
+    kl: float | None
+    reached: bool
+    own_p95: float | None
+    n: int
+    up: Interval
+    down: Interval | None
+    lead: Interval
+    score: Interval | None
+    knowledge: float | None
+
+
+def alternatives(frame: Frame, facts: Sequence[Mapping[str, Any]]) -> list[Beside]:
+    """Every alternative that was asked, in order; the first is adding."""
+    found, added = list[Beside](), None
+    for one in facts:
+        prompt = one["kind"] == "prompt"
+        up = frame.at(0.0, FOR) if prompt else _at(frame, one["label"], 1.0)
+        down = frame.at(0.0, AGAINST) if prompt else _at(frame, one["label"], -1.0)
+        m = frame.raw.paired([frame.at(0.0), up])
+        if m is None:
+            continue
+        change = m[1] - m[0]
+        added = change if added is None else added
+        n = min(len(change), len(added))
+        away = frame.raw.paired([frame.at(0.0), down])
+        found.append(
+            Beside(
+                kind=one["kind"],
+                steering=one.get("steering", ""),
+                dose=one.get("dose"),
+                kl=one.get("kl"),
+                reached=bool(one.get("reached", False)),
+                own_p95=one.get("own_p95"),
+                n=n,
+                up=frame.mean(change),
+                down=None if away is None else frame.mean(away[0] - away[1]),
+                lead=frame.mean(change[:n] - added[:n]),
+                score=_score(frame, up),
+                knowledge=None if prompt else _knowledge(frame, one["label"]),
+            )
+        )
+    return found
+
+
+def best_tool(found: Sequence[Beside]) -> str:
+    """In a sentence: whether adding is the right tool, among those at equal damage."""
+    if not found:
+        return ""
+    fair = [one for one in found[1:] if one.reached]
+    ahead = [one for one in fair if one.lead.low > 0]
+    if ahead:
+        best = max(ahead, key=lambda one: one.lead.value)
+        return f"{best.kind} does more at equal damage: ahead of adding by {best.lead}"
+    names = ", ".join(one.kind for one in fair)
+    if not fair:
+        return "no alternative could be brought to equal damage"
+    return f"nothing that was tried at equal damage does clearly more than adding ({names})"
+
+
+def _at(frame: Frame, label: str, strength: float) -> Condition:
+    return Condition(frame.questions, "plain", label, strength)
+
+
+def _score(frame: Frame, condition: Condition) -> Interval | None:
+    plain = frame.raw.answers.get(frame.at(0.0))
+    other = frame.raw.answers.get(condition)
+    if plain is None or other is None or not plain.scores or not other.scores:
+        return None
+    return frame.mean(np.array(other.scores) - np.array(plain.scores))
+
+
+def _knowledge(frame: Frame, label: str) -> float | None:
+    found = frame.raw.m(Condition(KNOWLEDGE_SET, "plain", label, 1.0))
+    return None if found is None else float((found > 0).mean())
