@@ -140,7 +140,7 @@ def _grammar_of(schema: str | Mapping[str, Any]) -> str:
                 f"the JSON schema nests deeper than {_MAX_SCHEMA_DEPTH} levels",
                 "Name its parts in $defs and refer to them with $ref.",
             )
-        return str(json_schema_to_gbnf(text))
+        return str(json_schema_to_gbnf(json.dumps(_simplified(json.loads(text)))))
     except InputError:
         raise
     except Exception as error:  # the converter raises whatever it stumbles on, RecursionError too
@@ -148,6 +148,24 @@ def _grammar_of(schema: str | Mapping[str, Any]) -> str:
             f"this JSON schema can not be made a grammar: {type(error).__name__}: {error}",
             "Types, properties, required, enum, const, arrays, anyOf and local $ref are known.",
         ) from error
+
+
+def _simplified(schema: Any, *, root: bool = True) -> Any:
+    """The same schema in words that the converter understands.
+
+    It overlooks what stands beside a $ref at the root, and all of a lone allOf but its properties.
+    """
+    if isinstance(schema, list):
+        return [_simplified(item, root=False) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _simplified(value, root=False) for key, value in schema.items()}
+    only = plain.get("allOf")
+    if isinstance(only, list) and len(only) == 1 and isinstance(only[0], dict):
+        plain = {**{key: value for key, value in plain.items() if key != "allOf"}, **only[0]}
+    if root and "$ref" in plain:
+        plain["anyOf"] = [{"$ref": plain.pop("$ref")}]
+    return plain
 
 
 def _json_depth(text: str) -> int:

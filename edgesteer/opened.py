@@ -121,6 +121,15 @@ class Opened:
             self._steerable = True
         return steering
 
+    def prepare(
+        self, steer: Any, note: Callable[[EdgesteerWarning], object] | None = None
+    ) -> Steering:
+        """As :meth:`bind`, with all done that an answer would have to do first.
+
+        Files for edits of the weights are made; numbers that would overflow are refused.
+        """
+        return self._plan(steer, note)[0]
+
     def _plan(
         self, steer: Any, note: Callable[[EdgesteerWarning], object] | None = None
     ) -> tuple[Steering, Plan]:

@@ -42,19 +42,16 @@ class Sampler:
         Raises:
             InputError: the grammar can not be read.
         """
-        self.has_grammar = bool(grammar)
         self._penalties: Any = None
-        parts = self._parts(weights, sampling, seed)
+        self._grammar: Any = None
         if grammar:
-            rules = C.llama_sampler_init_grammar(weights.vocab, grammar.encode(), b"root")
-            if not rules:
-                for part in parts:
-                    C.llama_sampler_free(part)
+            self._grammar = C.llama_sampler_init_grammar(weights.vocab, grammar.encode(), b"root")
+            if not self._grammar:
                 raise InputError(
                     "llama.cpp can not read this grammar",
                     "GBNF needs a rule 'root ::= ...' and no left recursion; -vv shows its words.",
                 )
-            parts.insert(0, rules)
+        parts = self._parts(weights, sampling, seed)
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         if bias:
             table = (C.llama_logit_bias * len(bias))(*bias.items())
@@ -89,27 +86,50 @@ class Sampler:
         """The ``llama_sampler *`` of the chain."""
         return self._chain
 
+    @property
+    def has_grammar(self) -> bool:
+        """Whether :meth:`choose` must be used, which knows the grammar."""
+        return bool(self._grammar)
+
     def choose(self, logits: FloatArray) -> int:
         """Choose from logits ``[n_vocab]``, refusing what the grammar forbids.
 
-        llama.cpp's own short cut ends the process when the grammar leaves no token to choose.
+        To hold the whole vocabulary against a grammar takes tens of milliseconds. So a token is
+        drawn without it, and only when the grammar forbids that one is another drawn of those that
+        it allows: each allowed token comes out as often as if it had been drawn of those at once.
 
         Raises:
             EngineError: no token of this vocabulary continues the grammar.
         """
+        token = self._draw(logits, allowed_only=False)
+        if not self._allows(token):
+            token = self._draw(logits, allowed_only=True)
+        C.llama_sampler_accept(self._grammar, token)
+        C.llama_sampler_accept(self._chain, token)
+        return token
+
+    def _draw(self, logits: FloatArray, *, allowed_only: bool) -> int:
         data = np.zeros(len(logits), _TOKEN_DATA)
         data["id"] = np.arange(len(logits))
         data["logit"] = logits
-        entries = ctypes.cast(data.ctypes.data, ctypes.POINTER(C.llama_token_data))
-        array = C.llama_token_data_array(entries, len(logits), -1, False)
+        array = _array(data)
+        if allowed_only:
+            C.llama_sampler_apply(self._grammar, ctypes.byref(array))
         C.llama_sampler_apply(self._chain, ctypes.byref(array))
         chosen = array.data[array.selected]
+        # llama.cpp's own short cut ends the process when the grammar leaves nothing to choose.
         if array.selected < 0 or not math.isfinite(chosen.logit):
             raise EngineError(
                 "no token of this model can continue the grammar", "Loosen the grammar."
             )
-        C.llama_sampler_accept(self._chain, chosen.id)
         return int(chosen.id)
+
+    def _allows(self, token: int) -> bool:
+        data = np.zeros(1, _TOKEN_DATA)
+        data["id"] = token
+        array = _array(data)
+        C.llama_sampler_apply(self._grammar, ctypes.byref(array))
+        return bool(np.isfinite(data["logit"][0]))
 
     def accept(self, tokens: Sequence[int]) -> None:
         """Tell the penalties of tokens that were not chosen here (a grammar must not hear them)."""
@@ -118,7 +138,14 @@ class Sampler:
                 C.llama_sampler_accept(self._penalties, token)
 
     def close(self) -> None:
-        """Free the chain."""
-        if self._chain:
-            C.llama_sampler_free(self._chain)
-            self._chain = None
+        """Free the chain and the grammar."""
+        for sampler in (self._chain, self._grammar):
+            if sampler:
+                C.llama_sampler_free(sampler)
+        self._chain = self._grammar = None
+
+
+def _array(data: Any) -> Any:
+    """A structured numpy array of candidates as llama.cpp takes it; `data` must outlive it."""
+    entries = ctypes.cast(data.ctypes.data, ctypes.POINTER(C.llama_token_data))
+    return C.llama_token_data_array(entries, len(data), -1, False)

@@ -6,8 +6,10 @@ to its end, for at most the drain time; a second one ends at once.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
@@ -56,6 +58,7 @@ def run(app: Any, listening: socket.socket, *, drain: float = DRAIN_SECONDS) -> 
     """Serve until SIGTERM or SIGINT, then let running answers end, for `drain` seconds at most."""
     # Without this the first signal would cut every stream short.
     AppStatus.disable_automatic_graceful_drain()
+    _log_failures()
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -69,6 +72,23 @@ def run(app: Any, listening: socket.socket, *, drain: float = DRAIN_SECONDS) -> 
         h11_max_incomplete_event_size=1 << 16,
     )
     _Server(config).run(sockets=[listening])
+
+
+def _log_failures() -> None:
+    """Let what goes wrong in the server be seen on stderr, also without -v."""
+    ours, theirs = logging.getLogger("edgesteer.server"), logging.getLogger("uvicorn.error")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setLevel(logging.ERROR)
+    # Requests that are cut off when the drain is over, or by a second signal, are no failures.
+    theirs.addFilter(lambda record: not _is_cancelled(record))
+    for log in (ours, theirs):
+        log.addHandler(handler)
+        log.propagate = False
+
+
+def _is_cancelled(record: logging.LogRecord) -> bool:
+    return bool(record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]

@@ -8,7 +8,8 @@ them, and nothing can stop it within a token. So the ways are bounded before the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgesteer.server.errors import FieldError
@@ -19,8 +20,10 @@ __all__ = ["check_schema", "read_response_format"]
 
 ANY_OBJECT = {"type": "object"}
 _WAYS = 256
-_LONGEST_TEXT, _MOST_ITEMS = 1000, 1000
-_NUMBERS = ("minLength", "maxLength", "minItems", "maxItems")
+_ROUNDS = 20  # after which the number of ways still grows: it always will
+_LONGEST, _LONGEST_KEY, _MOST_ITEMS, _MOST_CHARACTERS = 1 << 16, 256, 2000, 1000
+_KINDS = frozenset(("object", "array", "string", "number", "boolean", "null"))
+_TYPES = ((bool, "boolean"), (str, "string"), ((int, float), "number"), (list, "array"))
 
 
 def read_response_format(fields: Fields, limits: Limits) -> dict[str, Any] | None:
@@ -51,165 +54,169 @@ def read_response_format(fields: Fields, limits: Limits) -> dict[str, Any] | Non
 
 def check_schema(schema: Mapping[str, Any], place: str, limits: Limits) -> None:
     """Refuse a schema that is too large, or has too many ways to go on. Raises FieldError."""
-    _Checker(schema, place, limits.schema_nodes).check()
+    _Checker(schema, place).check(limits.schema_nodes)
 
 
 class _Checker:
-    """Walks one schema."""
+    """Looks at one schema, which is called `place` in messages."""
 
-    def __init__(self, schema: Mapping[str, Any], place: str, most: int) -> None:
-        self._root, self._place, self._most = schema, place, most
-        self._nodes = 0
-        self._ways: dict[int, int] = {}
-        self._kinds: dict[int, frozenset[str]] = {}
-        self._open: set[int] = set()
+    def __init__(self, schema: Mapping[str, Any], place: str) -> None:
+        self._root, self._place = schema, place
+        self._nodes = self._items = 0
 
-    def check(self) -> None:
+    def check(self, most: int) -> None:
         """Raises FieldError when the schema will not do."""
-        self._count(self._root)
-        try:
-            ways = self._ways_of(self._root)
-        except RecursionError as error:
-            raise self._refused("refers on and on", "make it flatter") from error
-        if ways > _WAYS:
-            raise self._refused(
-                f"has more than {_WAYS} ways to go on after the same text",
-                "give alternatives different types, or fewer of them",
-            )
+        if len(json.dumps(self._root)) > _LONGEST:
+            raise self._refused(f"is longer than {_LONGEST} characters", "send a smaller one")
+        self._count(self._root, most)
+        self._check_ways(list(self._ordered()))
 
     def _refused(self, why: str, hint: str = "") -> FieldError:
         return FieldError(self._place, f"{self._place} {why}", hint, code="schema_refused")
 
-    def _count(self, value: Any) -> None:
-        """Sizes, and words that the bound on the ways does not cover."""
+    # -- sizes
+
+    def _count(self, value: Any, most: int) -> None:
         self._nodes += 1
-        if self._nodes > self._most:
-            raise self._refused(f"has more than {self._most} parts", "send a smaller one")
+        if self._nodes > most:
+            raise self._refused(f"has more than {most} parts", "send a smaller one")
         if isinstance(value, list):
             for item in value:
-                self._count(item)
+                self._count(item, most)
         elif isinstance(value, dict):
-            if isinstance(value.get("pattern"), str):
-                raise self._refused("has a pattern", "leave patterns out, or use enum or format")
-            for key in _NUMBERS:
-                most = _LONGEST_TEXT if key.endswith("Length") else _MOST_ITEMS
-                number = value.get(key)
-                if isinstance(number, (int, float)) and not 0 <= number <= most:
-                    raise self._refused(f"has {key} {str(number)[:20]}, {most} may be")
+            self._check_words(value)
             for item in value.values():
-                self._count(item)
-        elif isinstance(value, str) and len(value) > _LONGEST_TEXT:
-            raise self._refused(f"has a text of more than {_LONGEST_TEXT} characters")
+                self._count(item, most)
 
-    def _ways_of(self, schema: Any) -> int:
-        """In how many ways a text may be the beginning of this, at most."""
-        if not isinstance(schema, dict):
-            return 1
-        key = id(schema)
-        if key in self._ways:
-            return self._ways[key]
-        if key in self._open:
-            return 1  # a loop: whoever closes it looks at what is inside
-        self._open.add(key)
-        ways = self._inside(schema)
-        self._open.discard(key)
-        self._ways[key] = ways
-        return ways
-
-    def _inside(self, schema: dict[str, Any]) -> int:
-        if "$ref" in schema:
-            return self._ways_of(self._target(schema["$ref"]))
-        alternatives = schema.get("anyOf") or schema.get("oneOf")
-        ways = 1
-        if isinstance(alternatives, list):
-            by_start: dict[str, int] = {}
-            for one in alternatives:
-                for start in self._starts(one):
-                    by_start[start] = by_start.get(start, 0) + self._ways_of(one)
-            ways = max(by_start.values(), default=1)
-            alike = len(alternatives) > 1 and ways > 1
-            if alike and any(self._loops(one, schema) for one in alternatives):
+    def _check_words(self, value: dict[str, Any]) -> None:
+        if isinstance(value.get("pattern"), str):
+            raise self._refused("has a pattern", "leave patterns out, or use enum or format")
+        if isinstance(value.get("allOf"), list) and len(value["allOf"]) > 1:
+            raise self._refused("has an allOf of several", "write their properties into one object")
+        if any(len(key) > _LONGEST_KEY for key in value):
+            raise self._refused(f"has a name of more than {_LONGEST_KEY} characters")
+        for key in ("minItems", "maxItems", "minLength", "maxLength"):
+            number = value.get(key)
+            if number is None or isinstance(number, dict):  # a dict: a property of that name
+                continue
+            if not isinstance(number, int) or not 0 <= number <= _MOST_CHARACTERS:
                 raise self._refused(
-                    "refers to itself within alternatives that begin alike",
-                    "give the alternatives different types",
+                    f"has {key} {str(number)[:20]}",
+                    f"whole numbers up to {_MOST_CHARACTERS} are taken",
                 )
-        parts = [schema.get("items"), schema.get("additionalProperties")]
-        for name in ("properties", "$defs", "definitions"):
-            inner = schema.get(name)
-            parts += inner.values() if isinstance(inner, dict) else []
-        for name in ("allOf", "prefixItems"):
-            inner = schema.get(name)
-            parts += inner if isinstance(inner, list) else []
-        if isinstance(schema.get("items"), list):
-            parts += schema["items"]
-        inside = max((self._ways_of(part) for part in parts), default=1)
-        # A free key may also be one of those that are named.
-        free = 2 if schema.get("properties") and schema.get("additionalProperties") else 1
-        return min(ways * inside * free, _WAYS * _WAYS)
+            self._items += number if key.endswith("Items") else 0
+        if self._items > _MOST_ITEMS:
+            raise self._refused(f"asks for more than {_MOST_ITEMS} items", "lower its maxItems")
+
+    # -- ways to go on
+
+    def _ordered(self) -> Iterator[Any]:
+        """All schemas inside this one, each after those inside it, but for loops."""
+        seen: set[int] = set()
+        todo: list[tuple[Any, bool]] = [(self._root, False)]
+        while todo:
+            schema, done = todo.pop()
+            if done:
+                yield schema
+            elif id(schema) not in seen:
+                seen.add(id(schema))
+                todo.append((schema, True))
+                todo += [(inner, False) for inner in self._inside(schema)]
+
+    def _inside(self, schema: Any) -> list[Any]:
+        """The schemas that a value's parts, or the value itself, must fit; only objects count."""
+        if not isinstance(schema, dict):
+            return []
+        if "$ref" in schema:
+            return [self._target(schema["$ref"])]
+        for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            if isinstance(schema.get(name), list):
+                return [one for one in schema[name] if isinstance(one, dict)]
+        found = [schema.get("items"), schema.get("additionalProperties")]
+        found += schema["items"] if isinstance(schema.get("items"), list) else []
+        properties = schema.get("properties")
+        found += properties.values() if isinstance(properties, dict) else []
+        return [one for one in found if isinstance(one, dict)]
 
     def _target(self, ref: Any) -> Any:
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            raise self._refused(
-                f"refers to {json.dumps(ref)[:80]}", "refer to its own $defs: #/$defs/..."
-            )
         found: Any = self._root
-        for part in ref.removeprefix("#").strip("/").split("/"):
-            if part:
-                found = found.get(part) if isinstance(found, dict) else None
-        if found is None:
-            raise self._refused(f"refers to {ref[:80]!r}, which is not there")
+        if not isinstance(ref, str) or not ref.startswith("#/"):
+            raise self._refused(
+                f"refers to {json.dumps(ref)[:80]}", "refer to its own: #/$defs/..."
+            )
+        for part in ref[2:].split("/"):
+            found = found.get(part) if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            raise self._refused(f"refers to {ref[:80]!r}, where it has no schema")
         return found
 
-    def _loops(self, start: Any, goal: dict[str, Any]) -> bool:
-        """Whether following a schema leads back to another."""
-        seen: set[int] = set()
-        todo = [start]
-        while todo:
-            item = todo.pop()
-            if item is goal:
-                return True
-            if isinstance(item, (dict, list)) and id(item) not in seen:
-                seen.add(id(item))
-                if isinstance(item, dict):
-                    todo += item.values()
-                    todo += [self._target(item["$ref"])] if "$ref" in item else []
-                else:
-                    todo += item
-        return False
+    def _check_ways(self, schemas: list[Any]) -> None:
+        """Count, until the numbers settle, in how many ways a text may be the start of each."""
+        kinds = dict.fromkeys(map(id, schemas), frozenset[str]())
+        ways = dict.fromkeys(map(id, schemas), 1)
+        for _ in range(_ROUNDS):
+            settled = True
+            for schema in schemas:
+                now = self._kinds(schema, kinds), self._ways(schema, kinds, ways)
+                if now != (kinds[id(schema)], ways[id(schema)]):
+                    kinds[id(schema)], ways[id(schema)] = now
+                    settled = False
+            if max(ways.values()) > _WAYS:
+                break
+            if settled:
+                return
+        raise self._refused(
+            f"has more than {_WAYS} ways to go on after the same text",
+            "give alternatives different types, and fewer of them where they nest",
+        )
 
-    def _starts(self, schema: Any) -> frozenset[str]:
-        """The kinds of JSON values that fit: alternatives of different kinds begin differently."""
-        if not isinstance(schema, dict):
-            return _KINDS
-        found = self._kinds.get(id(schema))
-        if found is None:
-            self._kinds[id(schema)] = _KINDS  # for a loop
-            found = self._kinds[id(schema)] = self._read_kinds(schema)
-        return found
-
-    def _read_kinds(self, schema: dict[str, Any]) -> frozenset[str]:
-        if "$ref" in schema:
-            return self._starts(self._target(schema["$ref"]))
-        for name in ("anyOf", "oneOf"):
-            if isinstance(schema.get(name), list):
-                return frozenset().union(*map(self._starts, schema[name]))
+    def _kinds(self, schema: dict[str, Any], kinds: Mapping[int, frozenset[str]]) -> frozenset[str]:
+        """The kinds of values that fit: values of different kinds begin differently."""
+        inside = self._inside(schema)
+        if "$ref" in schema or any(name in schema for name in ("anyOf", "oneOf", "allOf")):
+            return frozenset().union(*(kinds[id(one)] for one in inside))
         values = [schema["const"]] if "const" in schema else schema.get("enum")
         if isinstance(values, list):
             return frozenset(map(_kind, values))
-        kinds = schema.get("type")
-        if isinstance(kinds, (str, list)):
-            named = [kinds] if isinstance(kinds, str) else kinds
-            return frozenset("number" if kind == "integer" else str(kind) for kind in named)
-        if "properties" in schema:
-            return frozenset(("object",))
-        return frozenset(("array",)) if "items" in schema else _KINDS
+        if isinstance(schema.get("type"), (str, list)):
+            named = schema["type"]
+            return frozenset(map(_as_kind, [named] if isinstance(named, str) else named))
+        return frozenset(("object",)) if "properties" in schema else _KINDS
 
-
-_KINDS = frozenset(("object", "array", "string", "number", "boolean", "null"))
+    def _ways(
+        self,
+        schema: dict[str, Any],
+        kinds: Mapping[int, frozenset[str]],
+        ways: Mapping[int, int],
+    ) -> int:
+        inside = self._inside(schema)
+        deepest = max((ways[id(one)] for one in inside), default=1)
+        if "$ref" in schema:
+            return deepest
+        if any(isinstance(schema.get(name), list) for name in ("anyOf", "oneOf")):
+            alike: Counter[str] = Counter()
+            for one in inside:
+                alike.update(dict.fromkeys(kinds[id(one)], ways[id(one)]))
+            return max(alike.values(), default=1)
+        if isinstance(schema.get("enum"), list):
+            return max(Counter(map(_kind, schema["enum"])).values(), default=1)
+        if isinstance(schema.get("type"), list):
+            return max(Counter(map(_as_kind, schema["type"])).values(), default=1)
+        properties = schema.get("properties")
+        if not isinstance(properties, dict):
+            return deepest
+        required = schema.get("required")
+        optional = len(properties) - (len(required) if isinstance(required, list) else 0)
+        free = schema.get("additionalProperties") not in (None, False)
+        # A free name may also be one of those that are there: then a value fits in two ways.
+        return max(max(optional, 0) + 1, deepest * 2 if free else deepest)
 
 
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    table = ((bool, "boolean"), (str, "string"), ((int, float), "number"), (list, "array"))
-    return next((name for kind, name in table if isinstance(value, kind)), "object")
+    return next((name for kind, name in _TYPES if isinstance(value, kind)), "object")
+
+
+def _as_kind(name: Any) -> str:
+    return "number" if name == "integer" else str(name)

@@ -67,7 +67,7 @@ class Binder:
         """A steering whose names are bound and which fits the model. Raises EdgesteerError."""
         bound = steering.bind(self._vectors.find)
         self._bound_edits(bound)
-        return self._model.bind(bound, _pass)
+        return self._model.prepare(bound, _pass)
 
     def _bound_edits(self, steering: Steering) -> None:
         """Each ablation by weights is a file and stays in memory: requests get only so many."""

@@ -10,7 +10,9 @@ import pytest
 
 from edgesteer import ControlVector, InputError, Model
 from edgesteer.constraints import read_constraints
+from edgesteer.engine.sampler import Sampler
 from edgesteer.measure.kl import log_softmax
+from edgesteer.sampling import Sampling
 
 DIGITS = 'root ::= [0-9] [0-9] [0-9] "\\n"'
 
@@ -46,6 +48,23 @@ def test_two_grammars_in_one_batch_do_not_mix(tiny_model: Model) -> None:
         for word, steer in (("yes", None), ("never", _vector(tiny_model) * 1.0))
     ]
     assert [job.result().text for job in jobs] == ["yes", "never"]
+
+
+def test_a_grammar_only_forbids(tiny_model: Model) -> None:
+    """Law: a token that it allows is drawn as often as if the others had never been there."""
+    logits = np.full(tiny_model.n_vocab, -40.0, np.float32)
+    letters = [tiny_model.tokenize(letter, special=False)[0] for letter in "abcx"]
+    logits[letters] = [0.0, 1.0, 2.0, 3.0]  # x is the likeliest, and forbidden
+    settings = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
+    draws, counts = 3000, dict.fromkeys(letters[:3], 0)
+    for seed in range(draws):
+        sampler = Sampler(tiny_model._weights, settings, seed, {}, "root ::= [a-c]")
+        counts[sampler.choose(logits)] += 1
+        sampler.close()
+    wanted = np.exp(logits[letters[:3]].astype(float))
+    wanted *= draws / wanted.sum()
+    spread = np.sqrt(wanted * (1 - wanted / draws))
+    assert (np.abs(np.array(list(counts.values())) - wanted) < 4 * spread).all(), counts
 
 
 def test_a_grammar_goes_with_a_repeat_penalty(tiny_model: Model) -> None:
