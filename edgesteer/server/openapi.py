@@ -193,6 +193,7 @@ def _answers() -> dict[str, Schema]:
         "Vectors": _object({"vectors": _list(open_object)}, "vectors"),
         "Recipes": _object({"recipes": _list(open_object)}, "recipes"),
         "Recipe": {"type": "object", "required": ["name", "fits", "problem"]},
+        "Description": open_object,
         "Deleted": _object({"deleted": _text()}, "deleted"),
     }
 
@@ -216,7 +217,8 @@ def _operation(
     name: bool = False,
 ) -> dict[str, Any]:
     schema = _ref(answer) if answer else _text()
-    contents = {kind: {"schema": schema if kind == _JSON else _text()} for kind in kinds}
+    shapes = {_JSON: schema, _EVENTS: {"type": "object", "properties": {"data": _text()}}}
+    contents = {kind: {"schema": shapes.get(kind, _text())} for kind in kinds}
     responses: dict[str, Any] = {
         str(code): {"description": "It went well.", "content": contents} for code in good
     }
@@ -289,7 +291,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/metrics": {"get": _operation("Figures for Prometheus", "", kinds=("text/plain",))},
-        "/openapi.json": {"get": _operation("This description", "")},
+        "/openapi.json": {"get": _operation("This description", "Description")},
     }
 
 
