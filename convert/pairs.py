@@ -63,7 +63,8 @@ class Pair:
 class ContrastPairs:
     """The contrast pairs of one trait, checked when the value is made.
 
-    `heldout` are pairs for judging only; `questions` ask for open answers.
+    `heldout` are pairs for judging only; `questions` ask for open answers, and `score` names what
+    judges them (edgesteer.measure.scores).
 
     Raises PairsError: fewer than two pairs, an empty side, a side equal to its counterpart, a pair
     that occurs twice or with its sides exchanged, plain texts mixed with answers to a prompt.
@@ -80,6 +81,7 @@ class ContrastPairs:
     positive_name: str = "positive"
     negative_name: str = "negative"
     questions: tuple[str, ...] = ()
+    score: str = ""
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +135,12 @@ class ContrastPairs:
     def is_chat(self) -> bool:
         """Whether the pairs are answers to a user, and not plain texts."""
         return self.pairs[0].positive.is_chat
+
+    @property
+    def personas(self) -> tuple[tuple[str, str], ...]:
+        """The different (positive, negative) system messages of the pairs, in order."""
+        both = ((pair.positive.system, pair.negative.system) for pair in self.pairs)
+        return tuple(dict.fromkeys((p, n) for p, n in both if p and n and p != n))
 
     @property
     def groups(self) -> tuple[int, ...]:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from convert.pairs import ContrastPairs, Pair, Side
-from edgesteer.errors import PairsError
+from edgesteer.atomic import write_atomic
+from edgesteer.errors import InputError, PairsError
 from edgesteer.names import did_you_mean
 
-__all__ = ["parse", "read", "read_text"]
+__all__ = ["parse", "read", "read_text", "write"]
 
 KEYS = ("positive", "negative", "prompt", "user", "system")
 EXAMPLE = '{"positive": "I am calm.", "negative": "I am furious."}'
@@ -40,6 +42,26 @@ FOREIGN_KEYS = {
 def read(path: str | os.PathLike[str]) -> ContrastPairs:
     """Reads a JSONL file of contrast pairs. Raises PairsError that names the file and the line."""
     return parse(read_text(path), source=os.fspath(path), name=Path(path).stem)
+
+
+def write(path: str | os.PathLike[str], pairs: Iterable[Pair]) -> Path:
+    """Writes pairs whose sides differ in the answer alone, one a line, whole or not at all.
+
+    Raises InputError when the sides differ in prompt or persona, FileWriteError.
+    """
+    lines = []
+    for pair in pairs:
+        one, other = pair.positive, pair.negative
+        if (one.user, one.system) != (other.user, other.system):
+            raise InputError(
+                f"{pair.where or 'a pair'}: its sides differ in more than the answer",
+                "JSONL holds one prompt and one system message for both sides",
+            )
+        row = {"prompt": one.user, "system": one.system}
+        row = {key: value for key, value in row.items() if value}
+        row |= {"positive": one.answer, "negative": other.answer}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return write_atomic(path, "".join(lines))
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

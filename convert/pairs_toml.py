@@ -15,7 +15,9 @@ the rest.
     answer = "Well,"                  how both sides begin their answer; may be left out
     [[pairs]]                         pairs written out
     user = "..."                      positive = "..."   negative = "..."   system = "..."
-    [heldout]                         [[heldout.stems]], [[heldout.pairs]]: for judging only
+    [[prompts]]                       pairs of what the user says, read where the answer would begin
+    positive = "..."                  negative = "..."   system = "..."
+    [heldout]                         [[heldout.stems]], [[heldout.pairs]], ...: for judging only
     [[items]]                         user, positive, negative: for measuring effects only
     score = "..."                     how open answers are scored (edgesteer.measure.questions)
 
@@ -43,10 +45,12 @@ FORMAT = 1
 TEMPLATES = ("persona",)
 TEXT_KEYS = ("name", "description", "positive_name", "negative_name", "score")
 LIST_KEYS = ("positive", "negative", "questions")
-TOP_KEYS = ("format", "template", *TEXT_KEYS, *LIST_KEYS, "stems", "pairs", "heldout", "items")
+TABLE_KEYS = ("stems", "pairs", "prompts", "heldout", "items")
+TOP_KEYS = ("format", "template", *TEXT_KEYS, *LIST_KEYS, *TABLE_KEYS)
 STEM_KEYS = ("user", "answer")
 PAIR_KEYS = ("user", "positive", "negative", "system")
-HELDOUT_KEYS = ("stems", "pairs")
+PROMPT_KEYS = ("positive", "negative", "system")
+HELDOUT_KEYS = ("stems", "pairs", "prompts")
 
 Table = Mapping[str, object]
 Personas = Sequence[tuple[str, str]]
@@ -102,6 +106,7 @@ class _Reader:
             positive_name=words.get("positive_name", "positive"),
             negative_name=words.get("negative_name", "negative"),
             questions=tuple(self.words(top, "questions")),
+            score=words.get("score", ""),
             source=self.source,
         )
 
@@ -137,6 +142,9 @@ class _Reader:
         ]
         for i, row in enumerate(self.tables(table, "pairs", prefix), 1):
             made.append(self.pair(row, f"{prefix}pairs", i, len(stems) + i))
+        groups = len(made) + len(stems)
+        for i, row in enumerate(self.tables(table, "prompts", prefix), 1):
+            made.append(self.prompt(row, f"{prefix}prompts", i, groups + i))
         return made
 
     def stem(self, row: Table, table: str, number: int) -> tuple[str, str, str]:
@@ -157,6 +165,14 @@ class _Reader:
         if system is not None and user is None:
             raise self.error("'system' without 'user'", "say what the user asks, too", at)
         sides = [Side(self.word(row, key, at), user, system) for key in ("positive", "negative")]
+        return Pair(sides[0], sides[1], group, at)
+
+    def prompt(self, row: Table, table: str, number: int, group: int) -> Pair:
+        at = place_of(self.text, table, number)
+        self.known(row, PROMPT_KEYS, at)
+        system = self.word(row, "system", at) if "system" in row else None
+        said = (self.word(row, key, at) for key in ("positive", "negative"))
+        sides = [Side("", user, system) for user in said]
         return Pair(sides[0], sides[1], group, at)
 
     def tables(self, table: Table, key: str, prefix: str) -> list[Table]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edgesteer.layers import LayerRange
     from edgesteer.library import Library
     from edgesteer.model import Job, Model, Reply
+    from edgesteer.on_the_spot import load_trait, make_vector
     from edgesteer.recipe import Recipe
     from edgesteer.sampling import Sampling
     from edgesteer.steering import Gate, Steering, Term, as_steering
@@ -73,6 +74,7 @@ _HOMES = {
     "layers": ("LayerRange",),
     "library": ("Library",),
     "model": ("Job", "Model", "Reply"),
+    "on_the_spot": ("load_trait", "make_vector"),
     "recipe": ("Recipe",),
     "sampling": ("Sampling",),
     "steering": ("Gate", "Steering", "Term", "as_steering"),
@@ -118,6 +120,8 @@ __all__ = [
     "VectorMismatchError",
     "__version__",
     "as_steering",
+    "load_trait",
+    "make_vector",
     "read_model_identity",
 ]
 

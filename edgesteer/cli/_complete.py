@@ -26,11 +26,16 @@ def vectors(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 
 def steering(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of vectors after the last blank of a steering text; a bare name is a whole term."""
+    """Names of vectors and traits after the last blank of a steering text."""
     head, blank, last = incomplete.rpartition(" ")
     if "=" in last:
         return []
-    return [f"{head}{blank}{name}" for name in vectors(_ctx, _param, last)]
+    known = list(vectors(_ctx, _param, last))
+    with suppress(Exception):
+        from edgesteer.library import builtin_traits
+
+        known += [name for name in _beginning(builtin_traits(), last) if name not in known]
+    return [f"{head}{blank}{name}" for name in known]
 
 
 def models(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -12,11 +12,9 @@ import click
 from edgesteer.cli import _options as shared
 from edgesteer.cli._copies import copy_options
 from edgesteer.errors import InputError
+from edgesteer.on_the_spot import TRAIT_PAIRS
 
-__all__ = ["METHOD_NAMES", "TRAIT_PAIRS", "keeping_options", "pairs_options", "reading_options"]
-
-#: Balanced over stems and personas, this many give a direction close to that of all pairs.
-TRAIT_PAIRS = 64
+__all__ = ["METHOD_NAMES", "keeping_options", "pairs_options", "reading_options"]
 
 #: The names in convert.directions, which would take numpy to import.
 METHOD_NAMES = (
@@ -49,6 +47,27 @@ pairs_options = shared.group(
         help=f"Read the first N pairs only: quicker, less exact.  [default: "
         f"all; {TRAIT_PAIRS} of a trait]",
     ),
+    click.option(
+        "--answers",
+        type=click.Choice(["given", "self"]),
+        default="given",
+        show_default=True,
+        help="Read the pairs as given, or let the model write its own under the personas.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="How own answers are drawn: same seed, same pairs.",
+    ),
+    click.option(
+        "--save-pairs",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Write the model's own pairs to a .jsonl file.",
+    ),
 )
 
 reading_options = shared.group(
@@ -72,7 +91,7 @@ reading_options = shared.group(
         help="Which tokens are read: last, prompt (the one before the answer), answer or mean (the "
         "mean of the answer or the text), a number, or a list such as last,prompt-1, of which the "
         "best is used; template lists what the chat template writes behind the user's text.  "
-        "[default: last]",
+        "[default: last; answer for own answers]",
     ),
     click.option(
         "-l",

@@ -123,6 +123,11 @@ steering_options = group(
         metavar="LAYERS",
         help="Layers for every vector that names none: 8-16, 40%-80%, 8,10,12-14 or all.",
     ),
+    click.option(
+        "--no-make",
+        is_flag=True,
+        help="Do not make the vector of a built-in trait that the library lacks.",
+    ),
 )
 
 device_options = group(

@@ -55,7 +55,7 @@ def compare(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
     import secrets
     from functools import partial
 
-    from edgesteer.cli import _open, _request, _show
+    from edgesteer.cli import _make, _open, _request, _show
     from edgesteer.cli._columns import Column, finish, show_columns
     from edgesteer.errors import InputError
 
@@ -65,6 +65,7 @@ def compare(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         raise InputError("there is nothing to compare with", "name a vector: -s calm=1")
     settings = {"seed": secrets.randbelow(2**31), **request.settings}
     with _open.open_model(request.model, options, request.library) as model:
+        _make.make_missing(model, request.model, request.steering, options)
         titles = _titles(model.bind(request.steering, _pass), options["strengths"])
         for _, steer in titles:
             model.bind(steer)  # warns of what is really used

@@ -17,7 +17,6 @@ from edgesteer.cli import _options as shared
 from edgesteer.cli._complete import traits
 
 if TYPE_CHECKING:
-    from convert.pairs import ContrastPairs
     from edgesteer.errors import EdgesteerError
     from edgesteer.library import Library
     from edgesteer.vector import ControlVector
@@ -42,10 +41,11 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
     \b
     edgesteer extract calm
     edgesteer extract mine.toml -m qwen.gguf --layers 8-16 -o mine.gguf
+    edgesteer extract calm --answers self --save-pairs calm.jsonl
     """
     from convert.extract import make_vector
-    from convert.pairs import ContrastPairs
     from edgesteer.atomic import check_place
+    from edgesteer.cli import _extract_answers as asking
     from edgesteer.cli import _extract_reading as reader
     from edgesteer.cli import _extract_steps as steps
     from edgesteer.cli import _show
@@ -53,21 +53,27 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
     from edgesteer.cli._progress import progress_bars
     from edgesteer.library import DEFAULT_MODEL, Library
     from edgesteer.names import check_file_name
+    from edgesteer.on_the_spot import load_trait
 
     library = Library()
     model_name = options["model"] or DEFAULT_MODEL
-    pairs = ContrastPairs.load(source)
-    there, pairs = len(pairs), _limited(pairs, source, options["max_pairs"])
-    name = check_file_name(options["name"] or pairs.name, "vector")
+    trait = load_trait(source)
+    name = check_file_name(options["name"] or trait.name, "vector")
     place = options["out"] or library.vectors_folder / f"{name}.gguf"
     check_place(place, make_folder=options["out"] is None)
     if options["save_capture"]:
         check_place(options["save_capture"])
     reader.check_options(model_name, options)
+    asking.check_options(model_name, options)
     trouble: list[EdgesteerError] = []
     with ExitStack() as stack:
         opened = reader.open_source(stack, model_name, options, library)
         advance = stack.enter_context(progress_bars())
+        pairs, answers = asking.choose_pairs(
+            stack, trait, source, opened.model, model_name, options, library, advance
+        )
+        if answers is not None:
+            options["positions"] = options["positions"] or "answer"
         vector = make_vector(
             pairs,
             reader.read(pairs, opened, options, advance),
@@ -78,27 +84,22 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
         )
     if opened.copy is not None:
         vector = vector.with_(meta={**vector.meta, "working_copy": str(opened.copy)})
+    if answers is not None:
+        vector = vector.with_(meta={**vector.meta, "answers": answers.meta})
     quality = vector.meta["quality"]
     for warning in quality["warnings"]:
         click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
     if quality["failed"]:
         trouble.append(steps.failure(quality["verdict"], options))
     _report(vector, library, name, model_name, options)
-    if len(pairs) < there:
-        _show.note(f"read {len(pairs)} of {there} pairs; --max-pairs {there} reads all")
+    if answers is not None:
+        _show.note(str(answers))
+    elif len(pairs) < len(trait):
+        _show.note(f"read {len(pairs)} of {len(trait)} pairs; --max-pairs {len(trait)} reads all")
     for error in trouble:
         show_error(error)
     if trouble:
         ctx.exit(1)
-
-
-def _limited(pairs: ContrastPairs, source: str, most: int | None) -> ContrastPairs:
-    """The pairs that are read: all of a file, of a built-in trait as many as are enough."""
-    from edgesteer.library import builtin_traits
-
-    if most is None:
-        most = own.TRAIT_PAIRS if source in builtin_traits() else len(pairs)
-    return pairs.limited(most)
 
 
 def _report(

@@ -34,7 +34,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     edgesteer run -s calm=1 "I lost my keys!"
     edgesteer run smollm2 -s "calm=1.2@8-16 formal=-0.5" --seed 1 - < letter.txt
     """
-    from edgesteer.cli import _open, _request, _show
+    from edgesteer.cli import _make, _open, _request, _show
     from edgesteer.cli._stream import follow
 
     model_name, prompt = _request.prompt_words(words, options["model"])
@@ -42,6 +42,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     _request.check_new_recipe(options["save"], request.library, options["force"])
     as_json = options["as_json"]
     with _open.open_model(request.model, options, request.library) as model:
+        _make.make_missing(model, request.model, request.steering, options)
         stream = model.stream(
             prompt,
             steer=model.bind(request.steering),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edgesteer import ControlVector, Library, ModelIdentity
+from edgesteer import ControlVector, Library, Model, ModelIdentity
 from edgesteer.calibration import Calibration
 from edgesteer.cli import _open, cli
 from edgesteer.engine.fake import FakeModel
@@ -62,6 +62,20 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]
 
     monkeypatch.setattr(_open, "open_model", open_fake)
     return asked
+
+
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[ControlVector]:
+    """Replaces the calibration, which takes a language model, by a doubling."""
+    seen: list[ControlVector] = []
+
+    def calibrate(_model: Model, vector: ControlVector, *, progress: Any = None) -> ControlVector:
+        seen.append(vector)
+        progress(1, 2, "calibrating")
+        return vector.scaled(2.0).with_(calibration=Calibration(-1, 2))
+
+    monkeypatch.setattr("edgesteer.measure.calibrate.calibrate", calibrate)
+    return seen
 
 
 @pytest.fixture

@@ -247,8 +247,9 @@ def test_status_bar(session: ChatSession, say: Callable[..., list[str]]) -> None
 def test_completion(session: ChatSession, vectors: Library) -> None:
     vectors.save_recipe(Recipe("nurse"))
     assert candidates(session, "/st") == ["/steer", "/stats"]
-    assert candidates(session, "/steer ") == ["calm", "formal"]
-    assert candidates(session, "/steer calm=1 f") == ["formal"]
+    assert candidates(session, "/steer ")[:2] == ["calm", "formal"]
+    assert candidates(session, "/steer calm=1 fo") == ["formal"]
+    assert candidates(session, "/steer ste") == ["stepwise"]  # a trait, made when it is asked for
     assert candidates(session, "/load n") == ["nurse"]
     assert candidates(session, "hello /st") == []
 

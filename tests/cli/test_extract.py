@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgesteer import ControlVector, Library, Model
-from edgesteer.calibration import Calibration
+from edgesteer import ControlVector, Library
 from edgesteer.cli import _extract_options
 from edgesteer.errors import EngineError, SteeringError
 
@@ -43,20 +42,6 @@ def muddled(tmp_path: Path) -> Path:
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return file
-
-
-@pytest.fixture
-def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[ControlVector]:
-    """Replaces the calibration, which takes a language model, by a doubling."""
-    seen: list[ControlVector] = []
-
-    def calibrate(_model: Model, vector: ControlVector, *, progress: Any = None) -> ControlVector:
-        seen.append(vector)
-        progress(1, 2, "calibrating")
-        return vector.scaled(2.0).with_(calibration=Calibration(-1, 2))
-
-    monkeypatch.setattr("edgesteer.measure.calibrate.calibrate", calibrate)
-    return seen
 
 
 def test_pairs_to_a_vector_in_the_library(

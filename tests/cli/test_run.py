@@ -95,7 +95,7 @@ def test_raw_stop_and_length(opened: Opened, invoke: Invoke) -> None:
 
 
 def test_unknown_vector_that_is_a_trait(opened: Opened, invoke: Invoke) -> None:
-    result = invoke("run", "-m", "qwen", "-s", "calm=1", "Rain?")
+    result = invoke("run", "-m", "qwen", "-s", "calm=1", "--no-make", "Rain?")
     assert result.exit_code == 1
     assert result.stdout == ""
     assert "Hint: edgesteer extract calm -m qwen\n" in result.stderr

@@ -20,7 +20,7 @@ PUBLIC = [
     "Library", "MissingExtraError", "Model", "ModelError", "ModelIdentity", "NotFoundError",
     "PairsError", "Recipe", "RecipeError", "Reply", "Sampling", "Steering", "SteeringError",
     "StrengthWarning", "Term", "VectorFileError", "VectorMismatchError", "__version__",
-    "as_steering", "read_model_identity",
+    "as_steering", "load_trait", "make_vector", "read_model_identity",
 ]  # fmt: skip
 ERRORS = [getattr(errors, name) for name in errors.__all__]
 

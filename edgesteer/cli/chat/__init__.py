@@ -6,12 +6,15 @@ Does not know the terminal (terminal.py) nor what is said and done (session.py).
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgesteer.cli import _options as shared
 from edgesteer.cli._complete import models
+
+if TYPE_CHECKING:
+    from edgesteer.steering import Steering
 
 
 @click.command()
@@ -33,7 +36,7 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
 
     Without a terminal each line of stdin is one message or command.
     """
-    from edgesteer.cli import _open, _request, _show
+    from edgesteer.cli import _make, _open, _request, _show
     from edgesteer.cli.chat.session import ChatSession
     from edgesteer.cli.chat.writers import JsonWriter, PlainWriter, TerminalWriter
 
@@ -43,6 +46,11 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
     _request.check_new_recipe(options["save"], request.library, options["force"])
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     with _open.open_model(request.model, options, request.library) as model:
+
+        def make(steering: Steering) -> None:
+            _make.make_missing(model, request.model, steering, options)
+
+        make(request.steering)
         talk = model.chat(
             system=request.system,
             steer=request.steering,
@@ -52,7 +60,7 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
             writer: PlainWriter = JsonWriter(model)
         else:
             writer = TerminalWriter() if at_terminal else PlainWriter()
-        session = ChatSession(talk, model, request.library, writer, name=request.model)
+        session = ChatSession(talk, model, request.library, writer, name=request.model, make=make)
         if at_terminal:
             from edgesteer.cli.chat.terminal import converse
 

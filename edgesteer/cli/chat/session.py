@@ -33,13 +33,21 @@ class ChatSession:
     """
 
     def __init__(
-        self, chat: Chat, model: Model, library: Library, writer: PlainWriter, *, name: str
+        self,
+        chat: Chat,
+        model: Model,
+        library: Library,
+        writer: PlainWriter,
+        *,
+        name: str,
+        make: Callable[[Steering], None] = lambda _steering: None,
     ) -> None:
         self.chat = chat
         self.model = model
         self.library = library
         self.writer = writer
         self.name = name
+        self.make = make  # makes what a steering names and the library has not
         self.last: Reply | None = None
         self.turned = ""  # the vector that was turned last: the arrow keys turn it further
         #: what is entered while an answer is written, given what a step of the arrow keys does
@@ -99,6 +107,7 @@ class ChatSession:
 
     def steer(self, steering: Steering) -> None:
         """Steer so from the next token on. Raises, and changes nothing, when it does not fit."""
+        self.make(steering)
         self.chat.set_steering(steering)
 
     def save(self, name: str) -> str:

@@ -12,6 +12,7 @@ import click
 
 from edgesteer.cli.chat.commands import COMMANDS
 from edgesteer.cli.chat.dial import Dial
+from edgesteer.library_vectors import builtin_traits
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent, Completion
@@ -86,7 +87,8 @@ def candidates(session: ChatSession, text: str) -> list[str]:
         return [f"/{name}" for name in COMMANDS if f"/{name}".startswith(word)]
     known: Iterable[str] = ()
     if head.startswith("/steer"):
-        known = [*session.chat.steering.labels, *session.library.vector_names()]
+        kept = session.library.vector_names()
+        known = [*session.chat.steering.labels, *kept, *builtin_traits()]
     elif head in ("/load", "/save"):
         known = session.library.recipe_names()
     return [name for name in dict.fromkeys(known) if name.startswith(word)]
