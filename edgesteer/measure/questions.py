@@ -103,6 +103,8 @@ def _from_toml(content: str, source: str, name: str) -> QuestionSet:
     reporting = [_item(row, f"{source}, [[items]] {i}") for i, row in enumerate(rows, 1)]
     if not reporting:
         choosing, reporting = choosing[::2], choosing[1::2]
+    elif not choosing:
+        choosing, reporting = reporting[::2], reporting[1::2]
     asked = [str(q) for q in top.get("questions", [])]
     return QuestionSet(
         name=str(top.get("name", name)),
