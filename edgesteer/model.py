@@ -129,7 +129,7 @@ class Model(Reader):
             self._weights,
             n_ctx=self.n_ctx,
             n_seq=self.n_seq,
-            n_outputs=max(self.n_seq, 64 if hooked else 16),
+            n_outputs=64 if hooked else 16,
             threads=self.threads,
             hooked=hooked,
             flash_attention=self._flash_attention,
@@ -140,8 +140,8 @@ class Model(Reader):
         rows = min(max(READING_LOGITS // (4 * self.n_vocab), 16), 256)
         return Context(
             self._weights,
-            n_ctx=min(self.n_ctx, max(n_cells, READING_CELLS)),
-            n_seq=min(READING_SEQUENCES, rows) if not self._weights.recurrent else 3,
+            n_ctx=max(256, n_cells, min(self.n_ctx, READING_CELLS)),
+            n_seq=3 if self._weights.recurrent else min(READING_SEQUENCES, rows),
             n_outputs=rows,
             threads=self.threads,
             hooked=hooked,

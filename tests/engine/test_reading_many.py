@@ -143,6 +143,24 @@ def test_long_texts_beside_short_ones(open_tiny: OpenTiny) -> None:
         np.testing.assert_allclose(means[i], stream.mean(axis=1), atol=1e-3)
 
 
+@pytest.mark.parametrize("n_ctx", [2, 16, 300])
+def test_small_contexts(open_tiny: OpenTiny, n_ctx: int) -> None:
+    model = open_tiny(n_ctx=n_ctx, n_seq=1)
+    rows = model.logits_many([[1]] * 3, [V, None, -V])
+    for steer, found in zip([V, None, -V], rows, strict=True):
+        np.testing.assert_allclose(found[0], fresh_logits(model, [1], steer), atol=1e-3)
+
+
+@pytest.mark.model
+def test_a_language_model_scores_many_as_one(smollm2: Model) -> None:
+    prompts, ends = ["How are you?", "Is it raining?"] * 4, [" Fine.", " Yes, a lot."] * 4
+    steers = [None, None, *[steering("ablate:v=1", v=vector(15, width=576))] * 6]
+    many = smollm2.score(prompts, ends, steer=steers)
+    for i in (0, 1, 2, 7):
+        alone = smollm2.score(prompts[i : i + 1], ends[i : i + 1], steer=steers[i])
+        np.testing.assert_allclose(many[i].logprobs, alone[0].logprobs, atol=0.1)
+
+
 def test_a_reduction_sees_each_text_once(tiny_model: Model) -> None:
     texts = texts_of(tiny_model, 3, 30)
     seen: list[int] = []
