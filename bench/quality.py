@@ -26,7 +26,7 @@ from convert.layers_choice import default_window
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Library, Model
 from edgesteer.library import builtin_traits
-from edgesteer.measure.candidate import CandidateWork, Measured, job
+from edgesteer.measure.candidate import GRID, CandidateWork, Measured, job
 from edgesteer.measure.jobs import JobCache, open_jobs
 from edgesteer.measure.propensity import Mode, propensity
 from edgesteer.measure.questions import Questions, load_questions
@@ -82,9 +82,9 @@ def trait_figures(model: Model, library: Library, trait: str) -> dict[str, Any]:
     told: dict[str, Any] = {"items": len(asked.test.items)}
     for name, (vector, weights) in ways(pairs, reading, model.n_layer).items():
         for kl in KLS:
-            work = CandidateWork(vector, parts, kl, MODE, library.sha256(model.path), n_answers=0)
+            work = CandidateWork(vector, parts, kl, MODE, library.sha256(model.path))
             with open_jobs(work, model, cache=JobCache(OUT / "quality")) as jobs:
-                found = Measured.of(jobs.run([job(weights, "test")])[0])
+                found = Measured.of(jobs.run([job(weights, "test", doses=GRID)])[0])
             told.setdefault(f"KL {kl:g}", {})[name] = list(found.effects)
     told["prompt"] = _prompt(model, pairs, parts["test"])
     return told

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.rounds import interleave, ratio
 from edgesteer import ControlVector, Library, Model
-from edgesteer.measure.candidate import CandidateWork, job
+from edgesteer.measure.candidate import GRID, CandidateWork, job
 from edgesteer.measure.jobs import JobCache, Spec, open_jobs
 from edgesteer.measure.questions import load_questions
 from edgesteer.measure.sweep import present_weights, sweep
@@ -79,7 +79,7 @@ def fast_name(library: Library) -> str:
     return f"smollm2@{table.format}" if table.format else "smollm2"
 
 
-def make_work(model: Model, library: Library, *, n_items: int = 16) -> CandidateWork:
+def make_work(model: Model, library: Library, *, n_items: int = 12) -> CandidateWork:
     """The jobs' common part: a vector of the trait, its items, default settings."""
     from convert.capture.llama import LlamaCapture
     from convert.extract import extract
@@ -114,7 +114,7 @@ def _against_one_by_one(
 ) -> Mapping[str, Any]:
     """One job, batched on the working copy, against the same one at a time on the file itself."""
     with Model.open("smollm2", library=library, threads=model.threads) as plain:
-        spec = job(flat(range(10, 25)))
+        spec = job(flat(range(10, 25)), doses=GRID, answers=True)
         contenders = {
             "batched": work.start(model),
             "batched, the file itself": work.start(plain),
@@ -148,7 +148,7 @@ def _growth(model: Model, work: CandidateWork) -> dict[str, float]:
         part = replace(work.parts["validation"], items=(items * 4)[:n_items])
         run = replace(work, parts={"validation": part}).start(model)
         strengths = np.linspace(-0.3, 0.3, n_strengths).tolist()
-        return round(1 / _rate(run, job(weights, "validation", strengths)), 2)
+        return round(1 / _rate(run, job(weights, strengths=strengths)), 2)
 
     middle = flat(range(10, 25))
     return {

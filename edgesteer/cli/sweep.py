@@ -51,12 +51,16 @@ _MODES = ("whole", "sum", "letters", "yes-no")
 @click.option(
     "--max-items",
     type=click.IntRange(min=2),
-    default=16,
+    default=12,
     show_default=True,
     metavar="N",
     help="Validation items to choose by; the test items are all asked.",
 )
-@click.option("--no-answers", is_flag=True, help="Write no open answers: quicker.")
+@click.option(
+    "--answers",
+    is_flag=True,
+    help="Write open answers for every candidate, not only for those that are tested.",
+)
 @click.option("--apply", is_flag=True, help="Keep the choice in the vector, calibrated anew.")
 @shared.out_option
 @click.option(
@@ -176,6 +180,7 @@ def _run(
             model.n_layer,
             present_weights(vector, model.n_layer),
             layers=options["layers"],
+            answers=options["answers"],
             progress=advance,
         )
     _show.note(f"{jobs.done} measured, {jobs.reused} known from before")
@@ -210,7 +215,6 @@ def _work(
         mode=options["mode"] or default_mode(model),
         model_file=library.sha256(model.path),
         score=asked.score,
-        n_answers=0 if options["no_answers"] else 4,
         neutral=texts.NEUTRAL,
     )
     return work, asked

@@ -4,8 +4,8 @@ Does not know which candidates are worth a look, nor which of them is best.
 
 A candidate is a vector whose layers have weights. First the strength is found at which the mean KL
 on neutral text, over both signs, is the target; KL grows with about the square of the strength, so
-two or three readings do. Then the items are asked at -1, -1/2, 1/2 and 1 times that strength, and a
-few open questions are answered at -1 and 1. All strengths are rows of one batch.
+two or three readings do. Then the items are asked at some doses of that strength, and, if wanted, a
+few open questions are answered at the outermost ones. All strengths are rows of one batch.
 """
 
 from __future__ import annotations
@@ -30,19 +30,37 @@ from edgesteer.measure.weights import LayerWeights
 from edgesteer.model import Model
 from edgesteer.vector import ControlVector
 
-__all__ = ["FRACTIONS", "CandidateWork", "Measured", "job"]
+__all__ = ["ENDS", "GRID", "CandidateWork", "Measured", "job"]
 
-FRACTIONS = (-1.0, -0.5, 0.5, 1.0)
-"""Of the strength at equal KL: where items are asked, besides the plain model."""
+ENDS = (-1.0, 1.0)
+"""Doses for a quick look: the strength at equal KL, both signs."""
+
+GRID = (-1.0, -0.5, 0.5, 1.0)
+"""Doses that show a curve."""
 
 _MAX_ROUNDS = 6
 _NEAR = 1.2  # a strength this near the right one is measured; the effect is scaled by the rest
 
 
-def job(weights: LayerWeights, part: str = "validation", strengths: Sequence[float] = ()) -> Spec:
-    """The job of a candidate; with `strengths` these are measured, without a search."""
-    spec: dict[str, Any] = {"weights": weights.to_dict(), "part": part}
-    return {**spec, "strengths": list(strengths)} if strengths else spec
+def job(
+    weights: LayerWeights,
+    part: str = "validation",
+    *,
+    doses: Sequence[float] = ENDS,
+    strengths: Sequence[float] = (),
+    answers: bool = False,
+) -> Spec:
+    """The job of a candidate.
+
+    Args:
+        weights: of its layers.
+        part: of the questions.
+        doses: shares of the strength at equal KL to measure at, -1 and 1 among them.
+        strengths: measure at these instead, without a search for that strength.
+        answers: write open answers at the outermost ones too.
+    """
+    spec: dict[str, Any] = {"weights": weights.to_dict(), "part": part, "answers": answers}
+    return spec | ({"strengths": list(strengths)} if strengths else {"doses": list(doses)})
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ class CandidateWork:
     mode        how items are asked
     model_file  SHA-256 of the file that is read
     score       name of the judge-free score of open answers, "" for none
-    n_answers   open questions answered at each sign; 0 for none
+    n_answers   open questions answered at each sign, where answers are wanted
     n_tokens    length of an answer
     neutral     texts that the damage is measured on
     """
@@ -116,7 +134,7 @@ class _Measurement:
             strengths = [float(x) for x in spec["strengths"]]
             damages = self._damage(candidate, strengths)
         else:
-            at_kl, strengths, damages = self._search(candidate)
+            at_kl, strengths, damages = self._search(candidate, spec["doses"])
         asked = self._work.parts[spec["part"]]
         steers = [candidate * x for x in strengths]
         m = propensity(self._model, asked.items, steers, mode=self._work.mode)
@@ -128,13 +146,15 @@ class _Measurement:
             "kl": _figures([d.kl_mean for d in damages]),
             "kl_p95": _figures([d.kl_p95 for d in damages]),
             "cross_entropy": _figures([d.cross_entropy for d in damages]),
-            "answers": self._answers(candidate, [min(strengths), max(strengths)], asked),
+            "answers": self._answers(candidate, strengths, asked) if spec["answers"] else {},
         }
 
     def _damage(self, candidate: ControlVector, strengths: Sequence[float]) -> list[TextDamage]:
         return self._neutral.measure([candidate * x for x in strengths])
 
-    def _search(self, candidate: ControlVector) -> tuple[float, list[float], list[TextDamage]]:
+    def _search(
+        self, candidate: ControlVector, doses: Sequence[float]
+    ) -> tuple[float, list[float], list[TextDamage]]:
         """(strength at equal KL, the strengths to measure at, what they cost)."""
         size = push_size(candidate, candidate.layers, self._norms)
         strength = first_guess(size, self._work.kl)
@@ -143,9 +163,11 @@ class _Measurement:
             cost = min(max((low.kl_mean + high.kl_mean) / 2, 1e-9), 1e3)
             ratio = math.sqrt(self._work.kl / cost)
             if 1 / _NEAR <= ratio <= _NEAR:
-                inner = self._damage(candidate, [-strength / 2, strength / 2])
-                strengths = [strength * f for f in FRACTIONS]
-                return strength * ratio, strengths, [low, *inner, high]
+                known = {-strength: low, strength: high}
+                strengths = [strength * dose for dose in doses]
+                rest = [x for x in strengths if x not in known]
+                known.update(zip(rest, self._damage(candidate, rest), strict=True))
+                return strength * ratio, strengths, [known[x] for x in strengths]
             strength *= min(max(ratio, 0.05), 20.0)
         raise SteeringError(
             f"no strength of this vector at {', '.join(map(str, candidate.layers))} costs "
@@ -154,12 +176,11 @@ class _Measurement:
         )
 
     def _answers(
-        self, candidate: ControlVector, ends: Sequence[float], asked: Questions
+        self, candidate: ControlVector, strengths: Sequence[float], asked: Questions
     ) -> dict[str, Any]:
         """Open answers at both ends: repetition, perplexity, and the trait's score."""
         prompts = (asked.open or PROMPTS)[: self._work.n_answers]
-        if not prompts:
-            return {}
+        ends = [min(strengths), max(strengths)]
         found = answer_damage(
             self._model, [candidate * x for x in ends], prompts, n_tokens=self._work.n_tokens
         )

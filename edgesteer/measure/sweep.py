@@ -5,13 +5,13 @@ Does not know how a candidate is measured (candidate.py), nor which come next (s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgesteer.errors import InputError, LayerError, SteeringError
 from edgesteer.layers import LayerRange, as_layers
-from edgesteer.measure.candidate import CandidateWork, Measured, job
+from edgesteer.measure.candidate import ENDS, GRID, CandidateWork, Measured, job
 from edgesteer.measure.jobs import Jobs, Result
 from edgesteer.measure.search import coarse_to_fine
 from edgesteer.measure.stats import Interval, mean_interval
@@ -92,6 +92,7 @@ def sweep(
     default: LayerWeights,
     *,
     layers: str | None = None,
+    answers: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:
     """Measures candidates coarse to fine, chooses the best, and tests it.
@@ -102,6 +103,7 @@ def sweep(
         n_layer: blocks of the model.
         default: the weights as they are (see `present_weights`), which the choice is held against.
         layers: look at these only; None is all that the vector carries.
+        answers: write open answers for every candidate, not only for those that are tested.
         progress: called with (done, total, what).
 
     Raises:
@@ -116,7 +118,8 @@ def sweep(
     found: dict[LayerWeights, Candidate] = {}
     stage, candidates = next(search)
     while True:
-        results = jobs.run([job(w) for w in candidates], progress, stage)
+        specs = [job(w, doses=_doses(w), answers=answers) for w in candidates]
+        results = jobs.run(specs, progress, stage)
         for weights, result in zip(candidates, results, strict=True):
             found[weights] = Candidate(weights, stage, result, Measured.of(result))
         try:
@@ -171,9 +174,15 @@ def _test(
     for role, candidate in roles.items():
         if candidate is not None and candidate.weights not in {c.weights for c in there.values()}:
             there[role] = candidate
+    grids = {role: DOSES if c is best else GRID for role, c in there.items()}
     specs = [
-        job(c.weights, "test", [d * c.measured.strength for d in (DOSES if c is best else _DOSES)])
-        for c in there.values()
+        job(
+            c.weights,
+            "test",
+            strengths=[dose * c.measured.strength for dose in grids[role]],
+            answers=True,
+        )
+        for role, c in there.items()
     ]
     results = jobs.run(specs, progress, "test items")
     rows = {
@@ -194,7 +203,9 @@ def _test(
     )
 
 
-_DOSES = (-1.0, -0.5, 0.5, 1.0)
+def _doses(weights: LayerWeights) -> Sequence[float]:
+    """Single layers make up the map of layers and strengths: they are measured at more doses."""
+    return GRID if len(weights.layers) == 1 else ENDS
 
 
 def _measured(candidate: Candidate, result: Result) -> Measured:

@@ -60,7 +60,7 @@ def test_apply_keeps_the_choice_calibrated_and_writes_what_is_asked_for(
     page, picture = tmp_path / "s.html", tmp_path / "s.svg"
     done = invoke(
         *("sweep", "mine", "-m", str(tiny_file), "--items", str(items), "--threads", "1"),
-        *("--no-answers", "--apply", "--html", str(page), "--picture", str(picture)),
+        *("--answers", "--apply", "--html", str(page), "--picture", str(picture)),
     )
     assert done.exit_code == 0, done.stderr
     new = swept.load_vector("mine")
@@ -80,7 +80,7 @@ def test_a_vector_goes_where_o_says_and_the_old_one_stays(
     before, out = swept.load_vector("mine").digest, tmp_path / "new.gguf"
     done = invoke(
         *("sweep", "mine", "-m", str(tiny_file), "--items", str(items), "--threads", "1"),
-        *("--no-answers", "-o", str(out)),
+        *("-o", str(out)),
     )
     assert done.exit_code == 0, done.stderr
     assert ControlVector.load(out).calibration is not None

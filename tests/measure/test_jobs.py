@@ -13,7 +13,7 @@ import pytest
 
 from edgesteer import ControlVector, Model
 from edgesteer.errors import EngineError, NotFoundError, SteeringError
-from edgesteer.measure.candidate import CandidateWork, Measured, job
+from edgesteer.measure.candidate import GRID, CandidateWork, Measured, job
 from edgesteer.measure.jobs import JobCache, Opener, open_jobs
 from edgesteer.measure.questions import Item, Questions
 from edgesteer.measure.weights import LayerWeights, flat, gaussian
@@ -55,10 +55,23 @@ def test_candidates_are_compared_at_the_same_kl(tiny_model: Model, work: Candida
         assert 0.1 / 1.5 < found.kl < 0.1 * 1.5
         vector = weights.applied(work.vector)
         assert vector.layers == weights.layers
-        again = work.start(tiny_model)(job(weights, "test", [-found.strength, found.strength]))
+        again = work.start(tiny_model)(
+            job(weights, "test", strengths=[-found.strength, found.strength])
+        )
         assert np.mean(again["kl"]) == pytest.approx(0.1, rel=0.15)
         assert len(found.effects) == len(ITEMS)
         json.dumps(result, allow_nan=False)
+
+
+def test_a_job_measures_where_it_is_told(tiny_model: Model, work: CandidateWork) -> None:
+    run = work.start(tiny_model)
+    quick, curve = run(job(flat([2]))), run(job(flat([2]), doses=GRID, answers=True))
+    assert len(quick["strengths"]) == len(quick["m"]) == len(quick["kl"]) == 2
+    assert quick["answers"] == {}
+    assert len(curve["strengths"]) == len(curve["m"]) == len(curve["kl"]) == 4
+    assert curve["kl"][0] > curve["kl"][1]
+    assert curve["answers"]["repetition_3"][0] >= 0
+    assert Measured.of(quick).effect == pytest.approx(Measured.of(curve).effect, rel=0.2)
 
 
 def test_the_scale_of_a_vector_does_not_matter(tiny_model: Model, work: CandidateWork) -> None:

@@ -46,7 +46,7 @@ class Planted:
         )
         at_kl = 1.0 / total**0.7  # a little better than the sum: wide ones may win
         slope = self.sign * pull
-        strengths = spec.get("strengths") or [f * at_kl for f in (-1.0, -0.5, 0.5, 1.0)]
+        strengths = spec.get("strengths") or [f * at_kl for f in spec["doses"]]
         spread = np.linspace(0.8, 1.2, len(ITEMS))
         return {
             "strength": None if "strengths" in spec else at_kl,
