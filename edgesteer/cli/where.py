@@ -34,6 +34,7 @@ def where(as_json: bool) -> None:
         ("registered models", library.models_file),
         ("cache", library.cache),
         ("working copies", CopyShelf(library).folder),
+        ("measured by sweeps", library.cache / "sweeps"),
     ]
     for program, folders in library.caches.items():
         places += [(f"{program} cache", folder) for folder in folders]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +144,41 @@ def test_calibrate_for_other_layers_recommends_them(
     assert found.calibration is not None
     assert found.calibration.evidence["budget"] == {"own_p95": 0.5, "neutral_mean": 0.1}
     assert str(swept.load_vector("mine").recommended) == "2-3"
+
+
+def test_ctrl_c_ends_all_workers_and_the_next_call_goes_on(
+    swept: Library, tiny_file: Path, items: Path
+) -> None:
+    command = [
+        *(sys.executable, "-m", "edgesteer", "sweep", "mine", "-m", str(tiny_file)),
+        *("--items", str(items), "--threads", "1", "--workers", "2"),
+    ]
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    kept = swept.cache / "sweeps"
+    deadline = time.monotonic() + 120
+    while not list(kept.glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGINT)  # as a terminal does
+    _, told = started.communicate(timeout=60)
+    assert started.returncode == 130, told
+    assert "Cancelled" in told
+    assert "Traceback" not in told
+    assert _gone(started.pid), "a process of the group goes on"
+    files = list(kept.glob("*.json"))
+    assert files
+    assert all(json.loads(file.read_text(encoding="utf-8"))["result"] for file in files)
+    again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert f"{len(files)} known from before" in again.stderr
+
+
+def _gone(group: int) -> bool:
+    """Whether no process of the group is left after some seconds."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
