@@ -206,11 +206,25 @@ class Opened:
             )
         return tokens
 
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the chat template takes tools, and has calls written as <tool_call>JSON."""
+        return self._template.calls_tools
+
     def render(
-        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> str:
-        """A conversation as text, by the model's own chat template."""
-        return self._template.render(messages, add_generation_prompt=add_generation_prompt)
+        """A conversation as text, by the model's own chat template.
+
+        ``tools`` are described to the model as OpenAI's API describes them; see ``calls_tools``.
+        """
+        return self._template.render(
+            messages, add_generation_prompt=add_generation_prompt, tools=tools
+        )
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Token ids of a text.

@@ -70,7 +70,7 @@ class FakeModel(Model):
     """
 
     n_layer, n_embd, n_vocab = 4, 8, 32
-    has_chat_template, description = True, "a fake"
+    has_chat_template, calls_tools, description = True, False, "a fake"
 
     def __init__(
         self,
@@ -98,9 +98,13 @@ class FakeModel(Model):
         return Path(f"{term.name}.gguf")  # nothing loads it
 
     def render(
-        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> str:
-        """`<role>content` line by line."""
+        """`<role>content` line by line; tools have no place in it."""
         text = "".join(f"<{m['role']}>{m['content']}\n" for m in messages)
         return text + ("<assistant>" if add_generation_prompt else "")
 

@@ -6,6 +6,7 @@ runs in llama_cpp's sandboxed Jinja environment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import jinja2
 from edgesteer.engine.llama import Jinja2ChatFormatter
 from edgesteer.errors import InputError, ModelError
 
-Message = Mapping[str, str]
+Message = Mapping[str, Any]
 
 
 class ChatTemplate:
@@ -39,8 +40,20 @@ class ChatTemplate:
         """Whether conversations can be rendered."""
         return self._formatter is not None
 
-    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
-        """The conversation as text, ready to be tokenised.
+    @property
+    def calls_tools(self) -> bool:
+        """Whether it takes tools, and has their calls written as <tool_call>JSON</tool_call>."""
+        source = self.source or ""
+        return self.usable and bool(re.search(r"\btools\b", source)) and "<tool_call>" in source
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """The conversation as text, ready to be tokenised; ``tools`` as OpenAI describes them.
 
         Raises:
             ModelError: the model has no usable template.
@@ -54,7 +67,9 @@ class ChatTemplate:
             )
         self._formatter.add_generation_prompt = add_generation_prompt
         try:
-            text = str(self._formatter(messages=[dict(m) for m in messages]).prompt)
+            plain = [dict(message) for message in messages]
+            described = [dict(tool) for tool in tools] or None
+            text = str(self._formatter(messages=plain, tools=described).prompt)
         except Exception as error:
             raise InputError(
                 f"the model's chat template refuses this conversation: {error}",

@@ -52,25 +52,21 @@ class Answers:
         self.late = self.closed = False
 
     def start(self, start: Callable[..., Job], asks: Sequence[Ask]) -> None:
-        """Begin all answers, or none; runs on a thread, for a long prompt takes a while to read.
+        """Begin all answers; runs on a thread, for a long prompt takes a while to read.
 
-        Raises what `Model.start` raises.
+        Raises what `Model.start` raises; those that had begun are to be cancelled then.
         """
-        try:
-            for index, (prompt, options) in enumerate(asks):
-                watched = {"on_reading": partial(self._tell_reading, index)}
-                job = start(
-                    prompt,
-                    on_piece=partial(self._tell, index),
-                    on_done=partial(self._tell_end, index),
-                    dispatch=self._loop.call_soon_threadsafe,
-                    **options,
-                    **(watched if options.get("watch") else {}),
-                )
-                self.jobs.append(job)
-        except BaseException:
-            self._loop.call_soon_threadsafe(self.close)
-            raise
+        for index, (prompt, options) in enumerate(asks):
+            watched = {"on_reading": partial(self._tell_reading, index)}
+            job = start(
+                prompt,
+                on_piece=partial(self._tell, index),
+                on_done=partial(self._tell_end, index),
+                dispatch=self._loop.call_soon_threadsafe,
+                **options,
+                **(watched if options.get("watch") else {}),
+            )
+            self.jobs.append(job)
 
     def _tell(self, index: int, text: str) -> None:
         self._news.put_nowait(Piece(index, text))
@@ -84,6 +80,12 @@ class Answers:
     def _time_is_up(self) -> None:
         self.late = True
         self.cancel()
+
+    @property
+    def seed(self) -> int:
+        """The seed of the first answer."""
+        sequence = self.jobs[0].sequence if self.jobs else None
+        return sequence.request.seed if sequence is not None else 0
 
     def cancel(self) -> None:
         """End all that still run, within a token."""

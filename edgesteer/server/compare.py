@@ -16,7 +16,7 @@ from starlette.responses import Response
 from edgesteer.server.asked import Asked, read_asked
 from edgesteer.server.fields import Fields
 from edgesteer.server.http import event_stream, read_json, served_of
-from edgesteer.server.messages import read_messages
+from edgesteer.server.messages import need_template, read_messages
 from edgesteer.server.replies import event, finish_reason
 from edgesteer.steering import Steering
 
@@ -60,6 +60,7 @@ def read_compare(fields: Fields, served: Served) -> CompareRequest:
         if system is not None:
             raise fields.wrong("system", "has no place in a raw prompt")
     else:
+        need_template(served.model)
         asked_for = prompt and [{"role": "user", "content": prompt}]
         prompt = asked_for or read_messages(fields, limits)
         if system is not None:
@@ -74,13 +75,12 @@ async def compare(request: Request) -> Response:
     """The endpoint."""
     served = served_of(request)
     asked = read_compare(await read_json(request), served)
-    applied: Applied = await served.in_thread(
-        served.applied, asked.asked.model, asked.asked.steering
-    )
-    watch = await served.in_thread(served.watched, asked.watch)
-    asks = _asks(asked, applied, served, watch)
-    answers = await served.begin(applied, asks, follows=(False, applied.source == "default"))
-    return await event_stream(request, served, answers, _events(served, answers, asks, applied))
+
+    def asks_of(applied: Applied) -> list[Ask]:
+        return _asks(asked, applied, served, served.watched(asked.watch))
+
+    applied, answers = await served.begin(asked.asked, asks_of, follows=(False, True))
+    return await event_stream(request, served, answers, _events(served, answers, applied))
 
 
 def _asks(
@@ -95,13 +95,11 @@ def _asks(
     return [(prompt, {**one, "steer": Steering()}), (prompt, {**one, "steer": applied.steering})]
 
 
-async def _events(
-    served: Served, answers: Answers, asks: Sequence[Ask], applied: Applied
-) -> AsyncIterator[bytes]:
+async def _events(served: Served, answers: Answers, applied: Applied) -> AsyncIterator[bytes]:
     """`start`; `token`, `reading` and `end` (or `error`) of either side; then `done`."""
     start = {
         "model": served.model.name,
-        "seed": asks[0][1]["seed"],
+        "seed": answers.seed,
         "steering": {"text": str(applied.steering), "source": applied.source},
     }
     yield event(start, "start")

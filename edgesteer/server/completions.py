@@ -81,10 +81,9 @@ async def completions(request: Request) -> Response:
     """The endpoint."""
     served = served_of(request)
     asked = read_completion(await read_json(request), served)
-    applied: Applied = await served.in_thread(
-        served.applied, asked.asked.model, asked.asked.steering
+    applied, answers = await served.begin(
+        asked.asked, lambda applied: _asks(asked, applied, served)
     )
-    answers = await served.begin(applied, _asks(asked, applied, served))
     writer = _Writer(served, asked, applied, answers)
     if asked.asked.stream:
         return await event_stream(request, served, answers, writer.stream())

@@ -5,16 +5,32 @@ Does not know the template, nor the other fields of a request.
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
+from edgesteer.server.errors import RequestError
 from edgesteer.server.fields import Fields
 from edgesteer.server.settings import Limits
 
-__all__ = ["read_messages"]
+if TYPE_CHECKING:
+    from edgesteer.model import Model
+
+__all__ = ["need_template", "read_messages"]
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 #: What clients send back from an answer, and what says nothing to a template.
 _HARMLESS = ("annotations", "audio", "function_call", "name", "reasoning_content", "refusal")
+
+
+def need_template(model: Model) -> None:
+    """Refuse a conversation with a base model. Raises RequestError (422)."""
+    if not model.has_chat_template:
+        raise RequestError(
+            422,
+            "this model has no chat template: it continues texts, and can not converse",
+            "POST /v1/completions continues a prompt",
+            code="no_chat_template",
+        )
 
 
 def read_messages(fields: Fields, limits: Limits) -> list[dict[str, Any]]:
@@ -68,8 +84,18 @@ def _tool_calls(row: Fields) -> list[dict[str, Any]] | None:
         if function is None:
             raise call.wrong("function", "is missing")
         function.need("name")
-        called = {"name": function.text("name", 128), "arguments": function.text("arguments") or ""}
+        arguments = function.text("arguments") or "{}"
+        called = {"name": function.text("name", 128), "arguments": _object_in(arguments)}
         function.close()
         calls.append({"id": call.text("id", 256), "type": "function", "function": called})
         call.close(("index",))
     return calls or None
+
+
+def _object_in(text: str) -> Any:
+    """The object that a text writes out, which is what templates expect; else the text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text

@@ -82,6 +82,17 @@ def _common(served: Served) -> dict[str, Schema]:
     }
 
 
+def _tool() -> Schema:
+    fields = {
+        "name": _text(pattern="^[A-Za-z0-9_-]{1,64}$"),
+        "description": _text(),
+        "parameters": ANY,
+        "strict": FLAG,
+    }
+    function = _object(fields, "name")
+    return _object({"type": _text(enum=["function"]), "function": function}, "type", "function")
+
+
 def _harmless() -> dict[str, Schema]:
     return {name: {"description": "Taken, without effect."} for name in HARMLESS}
 
@@ -113,6 +124,8 @@ def _requests(served: Served) -> dict[str, Schema]:
         "logprobs": FLAG,
         "top_logprobs": _whole(0, 20),
         "response_format": {"anyOf": formats},
+        "tools": _list(_tool(), maxItems=limits.tools),
+        "tool_choice": {"anyOf": [_text(enum=["none", "auto", "required"]), ANY]},
         **_harmless(),
     }
     prompt = {"anyOf": [_text(), _list(_text(), minItems=1, maxItems=limits.choices)]}

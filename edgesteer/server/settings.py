@@ -24,6 +24,7 @@ class Limits:
         seconds: from a request's arrival to the end of its answer, waiting included.
         choices: answers of one request (prompts times n).
         messages: messages of one conversation.
+        tools: tools that a conversation offers.
         inputs: texts of one embeddings request.
         terms: terms of one steering.
         stops: stop strings, each at most `stop_length` characters long.
@@ -37,6 +38,7 @@ class Limits:
     seconds: float = 600.0
     choices: int = 16
     messages: int = 1024
+    tools: int = 128
     inputs: int = 64
     terms: int = 32
     stops: int = 16

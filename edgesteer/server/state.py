@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Served"]
 
+_CHARACTERS = 64  # that a token has at most, or nearly
 _THREADS = 4  # that read prompts and vector files, so that the event loop does not wait
 
 
@@ -191,21 +192,56 @@ class Served:
     # -- answers
 
     async def begin(
-        self, applied: Applied, asks: Sequence[Ask], follows: Sequence[bool] | None = None
-    ) -> Answers:
-        """Start the answers of a request, all of them or none; options may state a steering.
+        self,
+        asked: Asked,
+        asks_of: Callable[[Applied], Sequence[Ask]],
+        follows: Sequence[bool] | None = None,
+    ) -> tuple[Applied, Answers]:
+        """Start the answers of a request, all of them or none.
 
-        `follows` says which of them follow the live default (all, when that is what was applied).
-        Who gets the answers must `finish` them. Raises what `Model.start` raises.
+        `asks_of(applied)` says what the model is asked; the options in it may state a steering of
+        their own. `follows` says which answers follow the live default (all, when that is what was
+        applied). Who gets the answers must `finish` them.
+
+        Raises what `applied` and `Model.start` raise.
         """
         answers = Answers(self.limits.seconds)
-        steered = [(prompt, {"steer": applied.steering, **options}) for prompt, options in asks]
-        await self.in_thread(answers.start, self.model.start, steered)
+
+        def start() -> Applied:
+            applied = self.applied(asked.model, asked.steering)
+            asks = asks_of(applied)
+            self._check_length(asks)
+            steered = [(prompt, {"steer": applied.steering, **more}) for prompt, more in asks]
+            answers.start(self.model.start, steered)
+            return applied
+
+        try:
+            applied: Applied = await self.in_thread(start)
+        except BaseException:
+            answers.close()
+            raise
         for index, job in enumerate(answers.jobs):
             self.running.add(job)
             if applied.source == "default" and (follows is None or follows[index]):
                 self.live.follow(job)
-        return answers
+        return applied, answers
+
+    def _check_length(self, asks: Sequence[Ask]) -> None:
+        """Refuse a prompt that can not fit before it is read token by token, which takes a while.
+
+        Raises RequestError (422).
+        """
+        most = self.model.n_ctx * _CHARACTERS
+        for prompt in {id(prompt): prompt for prompt, _ in asks}.values():
+            texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt]
+            if sum(map(len, texts)) > most:
+                raise RequestError(
+                    422,
+                    f"the prompt has more than {most} characters: the context of "
+                    f"{self.model.n_ctx} tokens can not hold it",
+                    "shorten it, or start the server with a larger --ctx",
+                    code="context_length_exceeded",
+                )
 
     async def collect(self, request: Request, answers: Answers) -> list[Reply]:
         """The finished answers; raises what ended the first that failed, and ClientGone."""
