@@ -161,7 +161,7 @@ class Opened:
         return Watch(probes, self._token_text)
 
     def _token_text(self, token: int) -> str:
-        return self._weights.piece(token, special=True).decode("utf-8", "replace")
+        return self.token_bytes(token).decode("utf-8", "replace")
 
     def _adapter(self, term: Term) -> Path:
         """The file of a term's ablation adapter, made from these very weights when first needed."""

@@ -19,6 +19,7 @@ _COMMANDS = {
     "compare": "edgesteer.cli.compare:compare",
     "extract": "edgesteer.cli.extract:extract",
     "evaluate": "edgesteer.cli.evaluate:evaluate",
+    "monitor": "edgesteer.cli.monitor:monitor",
     "clusters": "edgesteer.cli.clusters:clusters",
     "causes": "edgesteer.cli.causes:causes",
     "serve": "edgesteer.cli.serve:serve",

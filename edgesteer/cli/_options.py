@@ -28,6 +28,7 @@ __all__ = [
     "sampling_options",
     "save_option",
     "steering_options",
+    "watch_option",
     "yes_option",
 ]
 
@@ -210,6 +211,14 @@ sampling_options = group(
 save_option = group(
     click.option("--save", metavar="RECIPE", help="Save model, steering and settings as a recipe."),
     click.option("--force", is_flag=True, help="Replace the recipe that --save names."),
+)
+
+watch_option = click.option(
+    "--watch",
+    multiple=True,
+    metavar="VECTORS",
+    shell_complete=_complete.steering,
+    help="Read these vectors at each token, such as 'calm formal@12'; may be given several times.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -17,7 +17,7 @@ from edgesteer.cli._group import VERBOSITY, recall
 from edgesteer.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesteer.model import Model, Reply
+    from edgesteer.model import Model, Reading, Reply
 
 __all__ = [
     "confirmed",
@@ -142,4 +142,14 @@ def reply_dict(reply: Reply, model: Model) -> dict[str, Any]:
         "timing": {**asdict(reply.timing), "tokens_per_s": reply.timing.tokens_per_s},
         "device": model.device,
         "warnings": list(reply.warnings),
+        **({"readings": list(map(_reading_dict, reply.readings))} if reply.readings else {}),
+    }
+
+
+def _reading_dict(reading: Reading) -> dict[str, Any]:
+    return {
+        "text": reading.text,
+        "generated": reading.generated,
+        "position": reading.position,
+        "values": {name: round(value, 4) for name, value in reading.values.items()},
     }

@@ -9,16 +9,27 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgesteer.model import Stream
+    from edgesteer.model import Reading, Stream
 
 __all__ = ["follow"]
 
 
-def follow(stream: Stream, write: Callable[[str], object]) -> bool:
-    """Give each piece to `write`; False when Ctrl-C ended the answer."""
+def follow(
+    stream: Stream,
+    write: Callable[[str], object],
+    read: Callable[[Reading], object] | None = None,
+) -> bool:
+    """Give each piece to `write`; False when Ctrl-C ended the answer.
+
+    Of a watched answer each reading goes to `read`, whose texts make up the answer, instead.
+    """
     written = 0
     try:
-        for piece in stream:
+        if read is not None:
+            for reading in stream.readings():
+                written += len(reading.text) if reading.generated else 0
+                read(reading)
+        for piece in stream if read is None else ():
             written += len(piece)
             write(piece)
     except KeyboardInterrupt:

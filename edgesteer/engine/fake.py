@@ -25,6 +25,7 @@ from edgesteer.engine.job import Job
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence
 from edgesteer.engine.tasks import Sink
+from edgesteer.engine.watch import Reading
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import as_layers
 from edgesteer.library import Library
@@ -118,6 +119,10 @@ class FakeModel(Model):
         """The words again."""
         return "".join(self._words[token] for token in tokens)
 
+    def token_bytes(self, token: int) -> bytes:
+        """The word of that number."""
+        return self._words[token].encode()
+
     def _read_logits(
         self,
         texts: Sequence[Sequence[int]],
@@ -146,8 +151,8 @@ class FakeModel(Model):
     ) -> Capture:
         """Rows that are the mean over a text's words, growing with the layer."""
         chosen = as_layers("all" if layers is None else layers).resolve(self.n_layer)
-        plain = [t if isinstance(t, str) else self.detokenize(t) for t in texts]
-        words = [np.stack([_noise(w, self.n_embd) for w in text.split()]) for text in plain]
+        plain = [t.split() if isinstance(t, str) else [self._words[n] for n in t] for t in texts]
+        words = [np.stack([_noise(word, self.n_embd) for word in text]) for text in plain]
         if positions != "all":
             words = [w.mean(axis=0, keepdims=True) for w in words]
         rows = np.concatenate(words)
@@ -162,6 +167,8 @@ class FakeModel(Model):
         for stop in request.stop:
             text = text.partition(stop)[0]
         pieces, finish = re.findall(r"\S+\s*|\s+", text), "stop"
+        request_end = len(request.tokens)
+        self._tell(sequence, job, 0, [self._words[t] for t in request.tokens])
         for piece in pieces:
             if sequence.cancelled or sequence.n_generated == request.max_tokens:
                 finish = "cancelled" if sequence.cancelled else "length"
@@ -169,10 +176,22 @@ class FakeModel(Model):
             time.sleep(self._delay)
             sequence.n_generated += 1
             job.on_text(piece)
+            self._tell(sequence, job, request_end + sequence.n_generated - 1, [piece])
         sequence.submitted, sequence.started, sequence.first_token = 1.0, 1.0, 1.0 + SECONDS
         sequence.ended = sequence.first_token + SECONDS * max(0, sequence.n_generated - 1)
         sequence.note_carrier(hooked=not sequence.plan.native)
         job.on_end(sequence, finish, None)
+
+    def _tell(self, sequence: ActiveSequence, job: Job, start: int, words: Sequence[str]) -> None:
+        """Readings of some words, of the rows that `capture` gives them."""
+        watch = sequence.request.watch
+        if watch is None or not words:
+            return
+        states = np.stack([_noise(word, self.n_embd) for word in words])
+        rows = {layer: states * (1 + layer) for layer in watch.layers}
+        for i, values in enumerate(watch.values(rows, len(words))):
+            generated = start >= len(sequence.request.tokens)
+            job.on_reading(Reading(start + i, i, words[i], generated, values))
 
 
 def _noise(word: str, n: int) -> FloatArray:

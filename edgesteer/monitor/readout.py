@@ -62,9 +62,9 @@ class OperatingPoint:
 
     def __str__(self) -> str:
         return (
-            f"threshold {self.threshold:.2f}: precision {self.precision:.2f}, recall "
-            f"{self.recall:.2f}, false alarms {self.false_alarms:.2f} "
-            f"({self.n_positive} positive, {self.n_negative} negative texts)"
+            f"threshold {self.threshold:.2f}: recall {self.recall:.2f} of {self.n_positive}, "
+            f"false alarms {self.false_alarms:.2f} of {self.n_negative}, "
+            f"precision {self.precision:.2f}"
         )
 
 
@@ -119,6 +119,11 @@ class Readout:
                 f"a read-out can not be fitted on {self.positions!r}",
                 f"use one of {', '.join(POSITIONS)}",
             )
+
+    def __str__(self) -> str:
+        if self.point is None or self.auroc is None:
+            return f"at layer {self.layer}, in raw units"
+        return f"at layer {self.layer}, AUROC {self.auroc:.2f}; {self.point}"
 
     @property
     def unit(self) -> str:

@@ -36,8 +36,8 @@ class Recorder(PlainWriter):
         self.lines: list[str] = []
         self._answer = ""
 
-    def piece(self, text: str) -> None:
-        self._answer += text
+    def piece(self, text: str, level: float | None = None) -> None:
+        self._answer += text if level is None else f"{text}|{level:+.1f}|"
 
     def end(self, _reply: object) -> None:
         self.lines.append(self._answer)
@@ -223,7 +223,7 @@ def test_ctrl_c_keeps_what_was_said(session: ChatSession, vectors: Library) -> N
     session.chat, session.model = model.chat(), model
 
     class Impatient(Recorder):
-        def piece(self, text: str) -> None:
+        def piece(self, text: str, _level: float | None = None) -> None:
             super().piece(text)
             if text == "two ":
                 signal.raise_signal(signal.SIGINT)
@@ -318,7 +318,7 @@ def test_arrow_keys_turn_the_steering_of_a_running_answer(
     real = session.turn
     monkeypatch.setattr(session, "turn", lambda steps: turned.append(real(steps)) or turned[-1])
 
-    def slow(stream: object, piece: Callable[[str], None]) -> bool:
+    def slow(stream: object, piece: Callable[[str], None], _read: object) -> bool:
         os.write(master, b"\x1b[A\x1b[Anext\x1b[B")
         deadline = time.monotonic() + 10
         while not (turned and dials[0].typed) and time.monotonic() < deadline:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @shared.model_option
 @shared.steering_options
 @shared.sampling_options
+@shared.watch_option
 @shared.engine_options
 @shared.save_option
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each answer.")
@@ -32,7 +33,8 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
 
     \b
     edgesteer chat -s calm=1
-    /steer calm +0.2    /off    /on    /compare TEXT    /again    /save NAME    /help
+    edgesteer chat --watch calm
+    /steer calm +0.2    /off    /on    /watch calm    /compare TEXT    /again    /save NAME    /help
 
     Without a terminal each line of stdin is one message or command.
     """
@@ -61,6 +63,8 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
         else:
             writer = TerminalWriter() if at_terminal else PlainWriter()
         session = ChatSession(talk, model, request.library, writer, name=request.model, make=make)
+        if options["watch"]:
+            session.watch(options["watch"])
         if at_terminal:
             from edgesteer.cli.chat.terminal import converse
 

@@ -78,6 +78,16 @@ def _on(session: ChatSession, _text: str) -> None:
     session.writer.note(f"steering {session.steering_text()}")
 
 
+@_command("/watch [calm formal@12 | off]", "read vectors at each token, and shade the answer")
+def _watch(session: ChatSession, text: str) -> None:
+    if text:
+        session.watch(None if text == "off" else text)
+    for line in session.gauge.about():
+        session.writer.note(line)
+    if not session.gauge.readouts:
+        session.writer.note("watching nothing")
+
+
 @_command("/compare [TEXT]", "plain and steered side by side; not kept in the chat")
 def _compare(session: ChatSession, text: str) -> None:
     if not session.chat.steering.terms:
@@ -88,7 +98,7 @@ def _compare(session: ChatSession, text: str) -> None:
         text = chat.messages[number]["content"]
         chat = copy.copy(chat)
         chat.messages = chat.messages[:number]
-    plain, steered = chat.compare(text)
+    plain, steered = chat.compare(text, watch=None)
     titles = ["plain", str(chat.steering)]
     if not session.writer.side_by_side(titles, [plain, steered]):
         session.writer.note("stopped")

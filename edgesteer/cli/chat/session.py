@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edgesteer.cli._shade import Gauge, Levels
 from edgesteer.cli._stream import follow
 from edgesteer.cli.chat.commands import COMMANDS
 from edgesteer.cli.chat.dial import STEP
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from edgesteer.chat import Chat
     from edgesteer.cli.chat.writers import PlainWriter
     from edgesteer.library import Library
-    from edgesteer.model import Model, Reply, Stream
+    from edgesteer.model import Model, Reading, Reply, Stream
     from edgesteer.steering import Steering
 
 __all__ = ["ChatSession"]
@@ -49,6 +50,7 @@ class ChatSession:
         self.name = name
         self.make = make  # makes what a steering names and the library has not
         self.last: Reply | None = None
+        self.gauge = Gauge({})  # what the last answer read
         self.turned = ""  # the vector that was turned last: the arrow keys turn it further
         #: what is entered while an answer is written, given what a step of the arrow keys does
         self.live: Callable[[Callable[[int], None]], AbstractContextManager[object]] = (
@@ -80,17 +82,35 @@ class ChatSession:
         """Write an answer as it comes."""
         marks: list[str] = []
 
-        def piece(text: str) -> None:
+        def piece(text: str, level: float | None = None) -> None:
             while marks:
                 self.writer.piece(marks.pop(0))
-            self.writer.piece(text)
+            self.writer.piece(text, level)
+
+        gauge, levels = Gauge(self.gauge.readouts), Levels(self.gauge.readouts)
+
+        def read(reading: Reading) -> None:
+            gauge.add(reading)
+            if reading.generated:
+                piece(reading.text, levels.of(reading))
 
         with self.live(lambda steps: marks.append(self.turn(steps))):
-            finished = follow(stream, piece)
-        self.last = stream.reply
+            finished = follow(stream, piece, read if gauge.readouts else None)
+        self.last, self.gauge = stream.reply, gauge
         self.writer.end(stream.reply)
+        for line in gauge.lines(self._added(gauge)):
+            self.writer.note(line)
         if not finished:
             self.writer.note("stopped; what was said stays")
+
+    def _added(self, gauge: Gauge) -> dict[str, float]:
+        """What the steering as it stands now puts into the readings."""
+        if not (gauge.readouts and self.chat.enabled):
+            return {}
+        from edgesteer.monitor.added import added_by
+
+        steering, n_layer = self.chat.steering, self.model.n_layer
+        return {k: added_by(steering, r, n_layer) for k, r in gauge.readouts.items()}
 
     def turn(self, steps: int) -> str:
         """Turn the vector turned last, or the first; returns a mark to show in the answer."""
@@ -109,6 +129,15 @@ class ChatSession:
         """Steer so from the next token on. Raises, and changes nothing, when it does not fit."""
         self.make(steering)
         self.chat.set_steering(steering)
+
+    def watch(self, watch: Any) -> None:
+        """Read these at each token from the next answer on; None reads nothing.
+
+        Raises, and changes nothing, when they can not be read.
+        """
+        readouts = {} if watch is None else self.model.readouts(watch)
+        self.gauge = Gauge(readouts)
+        self.chat.options["watch"] = readouts or None
 
     def save(self, name: str) -> str:
         """Keep steering and settings as a recipe; returns a sentence that says where."""
@@ -137,9 +166,10 @@ class ChatSession:
         return self.last.usage.prompt_tokens + self.last.usage.completion_tokens
 
     def status(self) -> str:
-        """The status bar: model, steering, speed, context."""
+        """The status bar: model, steering, what is watched, speed, context."""
+        watched = "".join(f"{self.gauge.line(name, 8)}   " for name in self.gauge.readouts)
         speed = f"{self.last.timing.tokens_per_s:.1f} tokens/s" if self.last else "/help"
         return (
-            f" {self.name}   steering {self.steering_text()}   {speed}   "
+            f" {self.name}   steering {self.steering_text()}   {watched}{speed}   "
             f"context {self.used()}/{self.model.n_ctx} "
         )

@@ -86,7 +86,7 @@ def candidates(session: ChatSession, text: str) -> list[str]:
     if not blank:
         return [f"/{name}" for name in COMMANDS if f"/{name}".startswith(word)]
     known: Iterable[str] = ()
-    if head.startswith("/steer"):
+    if head.startswith(("/steer", "/watch")):
         kept = session.library.vector_names()
         known = [*session.chat.steering.labels, *kept, *builtin_traits()]
     elif head in ("/load", "/save"):

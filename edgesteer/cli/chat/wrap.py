@@ -6,8 +6,12 @@ Does not know where the text goes.
 from __future__ import annotations
 
 import re
+from collections import deque
+from itertools import groupby
 
-__all__ = ["WordWrap"]
+from edgesteer.cli._shade import shaded
+
+__all__ = ["ShadedWrap", "WordWrap"]
 
 
 class WordWrap:
@@ -42,3 +46,34 @@ class WordWrap:
         else:
             self._column += len(word)
         return word
+
+
+class ShadedWrap:
+    """Wraps one text like WordWrap, and shades each piece of it by a level of its own."""
+
+    def __init__(self, width: int) -> None:
+        self._wrap = WordWrap(width)
+        self._pending: deque[tuple[str, float | None]] = deque()
+
+    def feed(self, text: str, level: float | None = None) -> str:
+        """What can be shown by now, shaded."""
+        self._pending.extend((character, level) for character in text)
+        return self._shade(self._wrap.feed(text))
+
+    def rest(self) -> str:
+        """What is still held, at the end of the text."""
+        return self._shade(self._wrap.rest())
+
+    def _shade(self, placed: str) -> str:
+        """The placed characters with their levels; a new line break takes the place of blanks."""
+        cells: list[tuple[str, float | None]] = []
+        for character in placed:
+            level = None
+            if self._pending and self._pending[0][0] == character:
+                level = self._pending.popleft()[1]
+            else:
+                while self._pending and self._pending[0][0].isspace():
+                    self._pending.popleft()
+            cells.append((character, level))
+        runs = groupby(cells, key=lambda cell: cell[1])
+        return "".join(shaded("".join(c for c, _ in run), level) for level, run in runs)

@@ -15,7 +15,7 @@ import click
 from edgesteer.cli import _show
 from edgesteer.cli._group import show_error
 from edgesteer.cli._stream import follow
-from edgesteer.cli.chat.wrap import WordWrap
+from edgesteer.cli.chat.wrap import ShadedWrap
 
 if TYPE_CHECKING:
     from edgesteer.errors import EdgesteerError
@@ -30,8 +30,8 @@ class PlainWriter:
     failed = False
     _inside_answer = False
 
-    def piece(self, text: str) -> None:
-        """A part of an answer."""
+    def piece(self, text: str, level: float | None = None) -> None:
+        """A part of an answer; `level` -1 to 1 says how high a watched vector reads there."""
         self._inside_answer = True
         click.echo(_show.for_stdout(text), nl=False)
 
@@ -71,7 +71,7 @@ class JsonWriter(PlainWriter):
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def piece(self, text: str) -> None:
+    def piece(self, text: str, level: float | None = None) -> None:
         """Nothing: the whole answer comes at its end."""
 
     def end(self, reply: Reply) -> None:
@@ -92,11 +92,12 @@ class TerminalWriter(PlainWriter):
     """For a person: lines broken between words, no control characters, columns where they fit."""
 
     def __init__(self) -> None:
-        self._wrap = WordWrap(shutil.get_terminal_size().columns)
+        self._wrap = ShadedWrap(shutil.get_terminal_size().columns)
 
-    def piece(self, text: str) -> None:
+    def piece(self, text: str, level: float | None = None) -> None:
         """A part of an answer; its last word waits until it is complete."""
-        super().piece(self._wrap.feed(_show.printable(text)))
+        self._inside_answer = True
+        click.echo(self._wrap.feed(_show.printable(text), level), nl=False)
 
     def end(self, reply: Reply) -> None:
         """The answer is complete."""
@@ -110,7 +111,7 @@ class TerminalWriter(PlainWriter):
 
     def _flush(self) -> None:
         click.echo(self._wrap.rest(), nl=False)
-        self._wrap = WordWrap(shutil.get_terminal_size().columns)
+        self._wrap = ShadedWrap(shutil.get_terminal_size().columns)
 
     def side_by_side(self, titles: Sequence[str], streams: Sequence[Stream]) -> bool:
         """Columns that grow; one after another in a narrow terminal."""

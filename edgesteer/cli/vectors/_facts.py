@@ -30,9 +30,25 @@ def full(name: str, path: str, vector: ControlVector) -> dict[str, Any]:
         **_common(vector),
         "norms": {str(layer): norm for layer, norm in vector.norms().items()},
         "evidence": dict(vector.calibration.evidence) if vector.calibration else {},
-        "meta": vector.meta,
+        "meta": _meta(vector),
         "digest": vector.digest,
     }
+
+
+def _meta(vector: ControlVector) -> dict[str, Any]:
+    """The further facts; of a read-out all but its direction."""
+    meta = vector.meta
+    if isinstance(readout := meta.get("readout"), dict):
+        from edgesteer.errors import InputError
+        from edgesteer.monitor.readout import Readout
+
+        kept = {key: value for key, value in readout.items() if key != "direction"}
+        try:
+            kept["verdict"] = str(Readout.of(vector))
+        except InputError as error:
+            kept["verdict"] = error.message
+        meta["readout"] = kept
+    return meta
 
 
 def _common(vector: ControlVector) -> dict[str, Any]:
