@@ -130,28 +130,13 @@ def scale_of(projections: Floats, labels: NDArray[np.bool_]) -> Scale:
 def whitened(
     direction: NDArray[np.floating], rows: NDArray[np.float32], labels: NDArray[np.bool_]
 ) -> Floats:
-    """``S^-1 direction`` [d], with S the shrunk covariance of rows [n, d] within their classes.
+    """``S^-1 direction`` [d], with S the shrunk covariance of rows [n, d] within their classes."""
+    from convert.directions.whitened import shrunk_solve
 
-    Solved in the n-dimensional space of the rows, so that it costs n^2 d and not d^3.
-    """
     wide = rows.astype(np.float64)
     for side in (labels, ~labels):
         wide[side] -= wide[side].mean(axis=0)
-    n, d = wide.shape
-    gram = wide @ wide.T
-    mean = float(np.trace(gram)) / (n * d)
-    if not mean > 0:
-        return np.asarray(direction, np.float64)
-    squared = float((gram**2).sum()) / n**2
-    far = squared / d - mean**2
-    noise = (float((np.diag(gram) ** 2).sum()) / n - squared) / (n * d)
-    share = float(np.clip(noise / far, 0.01, 1.0)) if far > 0 else 1.0
-    v = np.asarray(direction, np.float64)
-    if share >= 1.0:
-        return v
-    ridge = n * share * mean / (1 - share)
-    inner = np.linalg.solve(gram + ridge * np.eye(n), wide @ v)
-    found: Floats = v - wide.T @ inner
+    found, _share = shrunk_solve(wide, np.asarray(direction, np.float64))
     return found
 
 

@@ -58,7 +58,11 @@ def test_the_same_texts_give_the_same_read_out(tiny_model: Model, tmp_path: Path
     vector = planted_vector(tiny_model, positions="mean")
     texts = prompts(12, 1, tmp_path / "texts.jsonl")
     first, again = (fit_readout(tiny_model, vector, texts, positions="mean") for _ in range(2))
-    assert first.to_dict() == again.to_dict()
+    assert (first.layer, first.evidence) == (again.layer, again.evidence)
+    assert (first.direction == again.direction).all()
+    # rows that lie elsewhere in a batch differ in their last digits
+    assert (first.centre, first.scale) == pytest.approx((again.centre, again.scale), rel=1e-5)
+    assert first.threshold == pytest.approx(again.threshold, abs=1e-5)
 
 
 def test_layers_can_be_restricted(tiny_model: Model, tmp_path: Path) -> None:
