@@ -18,7 +18,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,11 @@ class Activations:
 
     def slice(self, start: int, stop: int) -> Activations:
         """Rows start..stop-1."""
-        part = np.s_[start:stop]
+        return self.take(range(start, stop))
+
+    def take(self, rows: Iterable[int]) -> Activations:
+        """Those rows, in that order."""
+        part = np.fromiter(rows, np.int64)
         return replace(
             self,
             rows=self.rows[part],

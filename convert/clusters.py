@@ -25,10 +25,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.directions import find_method
 from convert.kmeans import adjusted_rand, kmeans, nearest, silhouette
-from edgesteer.errors import InputError
+from convert.quality import judge
+from convert.reading import Reading
+from edgesteer.errors import InputError, LayerError
 
-__all__ = ["Clustering", "Clusters", "find_clusters"]
+__all__ = ["Clustering", "Clusters", "clusters_of", "find_clusters"]
 
 Array = NDArray[np.float32]
 Wide = NDArray[np.float64]
@@ -193,6 +196,23 @@ def find_clusters(
         coordinates=points[:, :2] if shares > 1 else np.pad(points[:, :1], ((0, 0), (0, 1))),
         tried=tried,
     )
+
+
+def clusters_of(reading: Reading, layer: int | None = None, *, max_k: int = 5) -> Clusters:
+    """Clusters of pairs that were read, at `layer` or at the layer that looks best.
+
+    Raises LayerError when the layer was not read, and what `find_clusters` raises.
+    """
+    contrast = reading.contrast()
+    if layer is None:
+        layer = judge(contrast, find_method("mean-difference")).best_layers[0]
+    if layer not in contrast.layers:
+        raise LayerError(
+            f"there is no layer {layer} to look at", f"give one from 1 to {contrast.layers[-1]}"
+        )
+    at = contrast.layers.index(layer)
+    sides = contrast.positive[:, at], contrast.negative[:, at]
+    return find_clusters(*sides, layer, groups=reading.groups, max_k=max_k)
 
 
 def _components(unit: Wide) -> tuple[Wide, int]:

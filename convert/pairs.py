@@ -161,6 +161,10 @@ class ContrastPairs:
         """The first `most` pairs: a trait's order uses personas and stems evenly at any number."""
         return self if most >= len(self) else replace(self, pairs=self.pairs[: max(most, 0)])
 
+    def subset(self, keep: Iterable[int]) -> ContrastPairs:
+        """The pairs of those numbers, in order, without the held-out ones."""
+        return replace(self, pairs=tuple(self.pairs[i] for i in sorted(set(keep))), heldout=())
+
     def renamed(self, name: str) -> ContrastPairs:
         """The same pairs under another name."""
         return replace(self, name=name)

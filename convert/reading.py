@@ -103,6 +103,20 @@ class Reading:
             )
         return replace(self, rows=self.rows.restricted(wanted))
 
+    def subset(self, keep: Iterable[int]) -> Reading:
+        """The reading of the pairs of those numbers, in order, without the held-out ones."""
+        chosen, k = sorted(set(keep)), len(self.places)
+        texts = [text for i in chosen for text in (2 * i, 2 * i + 1)]
+        texts += range(sum(self.counts[:2]), sum(self.counts))
+        rows = self.rows.take([text * k + place for text in texts for place in range(k)])
+        return replace(
+            self,
+            rows=rows,
+            counts=(2 * len(chosen), 0, self.counts[2]),
+            groups=tuple(self.groups[i] for i in chosen),
+            baseline=None if self.baseline is None else tuple(self.baseline[i] for i in chosen),
+        )
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes an .npz file that `load_reading` takes, whole or not at all."""
         facts = {

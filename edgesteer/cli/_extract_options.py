@@ -48,6 +48,12 @@ pairs_options = shared.group(
         f"all; {TRAIT_PAIRS} of a trait]",
     ),
     click.option(
+        "--cluster",
+        type=click.IntRange(min=2),
+        metavar="K",
+        help="Divide the pairs into K clusters and make a vector of each, NAME-1 to NAME-K.",
+    ),
+    click.option(
         "--answers",
         type=click.Choice(["given", "self"]),
         default="given",

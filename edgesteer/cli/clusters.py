@@ -49,13 +49,14 @@ def clusters(source: str, **options: Any) -> None:
     """Tell whether contrast pairs differ in one direction or in several.
 
     Mixed traits make a vector that points between its parts. Where the pairs fall into clusters
-    that are cleaner than chance and stable, 'edgesteer extract PAIRS --cluster 2' makes the vector
-    of one of them.
+    that are cleaner than chance and stable, 'edgesteer extract PAIRS --cluster 2' makes a vector of
+    each.
 
     \b
     edgesteer clusters calm
     edgesteer clusters mine.jsonl --layer 18 --picture mine.svg
     """
+    from convert.clusters import clusters_of
     from convert.pairs import ContrastPairs
     from edgesteer.atomic import check_place
     from edgesteer.cli import _show
@@ -65,7 +66,7 @@ def clusters(source: str, **options: Any) -> None:
         check_place(check_picture(options["picture"]))
     pairs = ContrastPairs.load(source)
     reading = _read(pairs, options)
-    found = _find(pairs, reading, options["layer"], options["max_k"])
+    found = clusters_of(reading, options["layer"], max_k=options["max_k"])
     if options["picture"] is not None:
         from edgesteer.report.cluster_picture import draw_clusters
 
@@ -92,25 +93,6 @@ def _read(pairs: ContrastPairs, options: dict[str, Any]) -> Reading:
         model = stack.enter_context(_open.open_model(opened, options, library))
         advance = stack.enter_context(progress_bars())
         return read_pairs(pairs, LlamaCapture(model), progress=advance)
-
-
-def _find(pairs: ContrastPairs, reading: Reading, layer: int | None, max_k: int) -> Clusters:
-    from convert.clusters import find_clusters
-    from convert.directions.mean_difference import mean_difference
-    from convert.quality import judge
-    from edgesteer.errors import LayerError
-
-    rows = reading.train
-    if layer is None:
-        layer = judge(reading.contrast(), mean_difference).best_layers[0]
-    if layer not in rows.layers:
-        raise LayerError(
-            f"there is no layer {layer} to look at", f"give one from 1 to {rows.layers[-1]}"
-        )
-    at = rows.layers.index(layer)
-    return find_clusters(
-        rows.positive[:, at], rows.negative[:, at], layer, groups=pairs.groups, max_k=max_k
-    )
 
 
 def _print(found: Clusters, pairs: ContrastPairs) -> None:

@@ -46,6 +46,7 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
     from convert.extract import make_vector
     from edgesteer.atomic import check_place
     from edgesteer.cli import _extract_answers as asking
+    from edgesteer.cli import _extract_clusters as clusters
     from edgesteer.cli import _extract_reading as reader
     from edgesteer.cli import _extract_steps as steps
     from edgesteer.cli import _show
@@ -65,6 +66,7 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
         check_place(options["save_capture"])
     reader.check_options(model_name, options)
     asking.check_options(model_name, options)
+    clusters.check_options(options)
     trouble: list[EdgesteerError] = []
     with ExitStack() as stack:
         opened = reader.open_source(stack, model_name, options, library)
@@ -74,24 +76,29 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
         )
         if answers is not None:
             options["positions"] = options["positions"] or "answer"
-        vector = make_vector(
-            pairs,
-            reader.read(pairs, opened, options, advance),
-            method=options["method"],
-            layers=options["layers"],
-            name=name,
-            calibrate=steps.calibration(opened.model, advance, trouble),
-        )
-    if opened.copy is not None:
-        vector = vector.with_(meta={**vector.meta, "working_copy": str(opened.copy)})
-    if answers is not None:
-        vector = vector.with_(meta={**vector.meta, "answers": answers.meta})
-    quality = vector.meta["quality"]
-    for warning in quality["warnings"]:
-        click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
-    if quality["failed"]:
-        trouble.append(steps.failure(quality["verdict"], options))
-    _report(vector, library, name, model_name, options)
+        reading = reader.read(pairs, opened, options, advance)
+        vectors = [
+            make_vector(
+                part,
+                rows,
+                method=options["method"],
+                layers=options["layers"],
+                name=label,
+                calibrate=steps.calibration(opened.model, advance, trouble),
+            )
+            for label, part, rows in clusters.divided(name, pairs, reading, options["cluster"])
+        ]
+    for vector in vectors:
+        if opened.copy is not None:
+            vector = vector.with_(meta={**vector.meta, "working_copy": str(opened.copy)})
+        if answers is not None:
+            vector = vector.with_(meta={**vector.meta, "answers": answers.meta})
+        quality = vector.meta["quality"]
+        for warning in quality["warnings"]:
+            click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
+        if quality["failed"]:
+            trouble.append(steps.failure(quality["verdict"], options))
+        _report(vector, library, vector.name, model_name, options)
     if answers is not None:
         _show.note(str(answers))
     elif len(pairs) < len(trait):

@@ -125,3 +125,26 @@ def test_clusters_refuses_a_layer_that_is_not_there(
     result = invoke("clusters", str(path), "-m", str(tiny), "--layer", "9")
     assert result.exit_code == 1
     assert "no layer 9" in result.stderr
+
+
+def test_extract_makes_a_vector_of_each_cluster(
+    tiny: Path, invoke: Invoke, library: Library, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.jsonl"
+    rows = [
+        {"positive": f"{n} " + "ab"[n % 2] * 3, "negative": f"{n} " + "zx"[n % 2] * 3}
+        for n in range(24)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    command = ("extract", str(path), "-m", str(tiny), "--no-calibrate", "--cluster", "2")
+    result = invoke(*command)
+    assert result.exit_code == 0, result.stderr
+    assert "clusters of 12, 12 pairs" in result.stderr
+    assert sorted(entry.name for entry in library.vectors()) == ["two-1", "two-2"]
+    with Model.open(tiny, threads=1) as model:
+        one, other = (library.load_vector(f"two-{n}", model.identity) for n in (1, 2))
+    assert one.meta["n_pairs"] == other.meta["n_pairs"] == 12
+    assert abs(one.cosine(other)[1]) < 0.9
+    refused = invoke(*command, "-o", str(tmp_path / "v.gguf"))
+    assert refused.exit_code == 1
+    assert "--cluster makes several vectors" in refused.stderr
