@@ -11,7 +11,7 @@ import { push, putText } from "./live.js";
 import { clear, fail } from "./notices.js";
 import { panel } from "./panel.js";
 import { loadRecipes, recipes } from "./recipes.js";
-import { change, on, server, setTerms, state, tell } from "./store.js";
+import { on, server, setTerms, state, tell } from "./store.js";
 
 const FIRST = 4; // sliders that stand there when nothing steers yet
 let writing = 0;
@@ -22,7 +22,7 @@ async function start() {
   conversation();
   recipes();
   exporting();
-  byId("prompt").focus();
+  if (matchMedia("(pointer: fine)").matches) byId("prompt").focus(); // a phone would raise its keyboard
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault(); // the address after # is the state's
     byId("prompt").focus();
@@ -62,7 +62,7 @@ async function restore({ atStart }) {
     }
   }
   if (atStart && !terms.length) terms = zeros();
-  change(keys);
+  Object.assign(state, keys);
   setTerms(terms.map((term) => ({ ...term })), { send: false });
   if (!keys.on) push();
   tell("steering");

@@ -45,7 +45,6 @@ export function conversation() {
     fit(prompt);
   });
   on("terms", moved);
-  on("on", moved);
   on("vectors", drawEmpty);
   showRunning();
 }

@@ -26,13 +26,13 @@ export function layerPicker({ name, vector, layers, onchange }) {
   const kinds = Object.keys(CURVES).filter((kind) => vector.per_layer[kind]?.some((value) => value !== null));
   const select = el("select", { "aria-label": `${name}, what the curve shows`, onchange: draw },
     kinds.map((kind) => el("option", { value: kind }, CURVES[kind])));
-  const reset = el("button", { type: "button", class: "quiet small", onclick: recommend }, "Recommended");
-  const peak = el("span", { class: "curve-peak" });
+  const reset = el("button", { type: "button", class: "quiet small", "aria-label": `${name}, back to the recommended layers`, title: "Back to the recommended layers", onclick: recommend }, "Reset");
+  const peak = el("span", {});
   const node = el("div", { class: "layers" },
-    el("div", { class: "layers-head" }, kinds.length > 1 ? select : el("span", { class: "hint" }, CURVES[kinds[0]] ?? ""), peak, reset),
+    el("div", { class: "layers-head" }, kinds.length > 1 ? select : el("span", { class: "hint" }, CURVES[kinds[0]] ?? ""), reset),
     el("div", { class: "plot" }, el("div", { class: "plot-area" }, curve), ends),
     el("div", { class: "axis", "aria-hidden": "true" },
-      el("span", {}, String(all[0])), el("span", {}, "layer"), el("span", {}, String(all[last]))));
+      el("span", {}, String(all[0])), peak, el("span", {}, String(all[last]))));
   let text = layers;
 
   function draw() {
@@ -54,7 +54,7 @@ export function layerPicker({ name, vector, layers, onchange }) {
       ...recommendedMarks(),
     );
     const best = values.indexOf(Math.max(...known));
-    peak.textContent = known.length ? `peak: layer ${all[best]}` : "";
+    peak.textContent = known.length ? `layer, peak at ${all[best]}` : "layer";
   }
 
   function recommendedMarks() {
@@ -79,7 +79,7 @@ export function layerPicker({ name, vector, layers, onchange }) {
     });
     node.style.setProperty("--first", last ? bounds[0] / last : 0);
     node.style.setProperty("--last", last ? bounds[1] / last : 1);
-    reset.disabled = isRecommended(range);
+    reset.hidden = isRecommended(range);
     draw();
   }
 

@@ -10,7 +10,6 @@ let wanted = null; // what is still to be sent
 let sending = null;
 
 on("terms", push);
-on("on", push);
 
 /** Send what the sliders say. */
 export function push() {

@@ -4,7 +4,7 @@
 import { card } from "./card.js";
 import { copyButton } from "./copy.js";
 import { byId, el, icon } from "./dom.js";
-import { change, on, server, setTerms, state } from "./store.js";
+import { change, on, server, setTerms, state, tell } from "./store.js";
 
 const MANY = 12; // vectors beyond which a filter helps
 let shown = [];
@@ -16,7 +16,10 @@ export function panel({ look }) {
   on("vectors", () => drawAdd(look));
   on("steering", drawWarnings);
   on("on", drawMaster);
-  byId("master").addEventListener("change", (event) => change({ on: event.target.checked }));
+  byId("master").addEventListener("change", (event) => {
+    change({ on: event.target.checked });
+    tell("terms");
+  });
   byId("fold").addEventListener("click", () => {
     const open = byId("panel").classList.toggle("folded") === false;
     byId("fold").setAttribute("aria-expanded", String(open));
