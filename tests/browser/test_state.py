@@ -80,7 +80,8 @@ def test_recipes_are_saved_loaded_replaced_and_deleted(page: Page, server: Servi
     assert page.text(".recipe-form .primary") == "Replace"
     page.press(Keys.ENTER)
     again = "calm=0.4@1-3 happy=-0.5"
-    page.wait(lambda: server.ask("GET", "api/recipes/nurse")["steering"] == again, "another")
+    page.wait(lambda: again in page.text('[data-recipe="nurse"]'), "the list, drawn again")
+    assert server.ask("GET", "api/recipes/nurse")["steering"] == again
 
     page.find('[aria-label="Delete nurse"]').click()
     assert page.all('[data-recipe="nurse"]'), "deleted only when asked twice"

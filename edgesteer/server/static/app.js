@@ -22,7 +22,7 @@ async function start() {
   conversation();
   recipes();
   exporting();
-  if (matchMedia("(pointer: fine)").matches) byId("prompt").focus(); // a phone would raise its keyboard
+  if (!matchMedia("(pointer: coarse)").matches) byId("prompt").focus(); // a phone would raise its keyboard
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault(); // the address after # is the state's
     byId("prompt").focus();

@@ -74,6 +74,7 @@ export function slider({ name, vector, strength, warningId, onchange }) {
   box.addEventListener("input", () => {
     if (Number.isFinite(box.valueAsNumber)) move(box.valueAsNumber);
   });
+  box.addEventListener("focus", () => box.select());
   box.addEventListener("blur", () => {
     box.value = number(now);
   });
