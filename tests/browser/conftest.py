@@ -35,13 +35,13 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(shelf: Path) -> Iterator[Serving]:
     running = Serving(shelf)
     yield running
-    running.stop()
+    running.end()
 
 
 @pytest.fixture
 def page(chrome: Chrome, server: Serving) -> Iterator[Page]:
     """The page on a server that does not steer; a test opens it."""
-    server.ask("PUT", "api/steering", {"steering": ""})
+    server.told("PUT", "/api/steering", {"steering": ""})
     found = Page(chrome, server.url)
     forget(found)
     yield found

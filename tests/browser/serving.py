@@ -5,12 +5,6 @@ Does not know the browser.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import threading
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +14,8 @@ from edgesteer import ControlVector, Library
 from edgesteer.calibration import Calibration
 from edgesteer.identity import read_model_identity
 
+from ..server.running import Running
 from ..tiny import write_model
-
-START_SECONDS = 60
 
 
 def fill_library(home: Path, *names: str) -> None:
@@ -49,42 +42,20 @@ def fill_library(home: Path, *names: str) -> None:
         library.save_vector(vector, name)
 
 
-class Serving:
-    """A server that runs until `stop`."""
+class Serving(Running):
+    """A server of the tiny model; `told` asks it aside from the page."""
 
     def __init__(self, home: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "edgesteer", "serve", "tiny", "--port", "0"]
-        command += ["--threads", "1", "--ctx", "2048", "--json", *options]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "EDGESTEER_HOME": str(home)},
-        )
-        guard = threading.Timer(START_SECONDS, self.process.kill)
-        guard.start()
-        assert self.process.stdout is not None
-        said = ""
-        while not said.rstrip().endswith("}"):
-            line = self.process.stdout.readline()
-            assert line, self.process.communicate()[1]
-            said += line
-        guard.cancel()
-        self.url = str(json.loads(said)["url"])
+        super().__init__(home, "tiny", "--ctx", "2048", *options)
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of an answer; raises urllib's HTTPError when the server refuses."""
-        raw = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, raw, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
+    def told(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON of an answer that is no refusal."""
+        answer = self.ask(method, path, body)
+        assert answer.status < 400, answer.data
+        return answer.json
 
-    def stop(self) -> str:
-        """What it said on stderr."""
-        self.process.terminate()
-        said = self.process.communicate(timeout=60)[1]
-        assert self.process.returncode == 0, said
+    def end(self) -> None:
+        """Stop it; it must have gone well."""
+        code, said = self.stop()
+        assert code == 0, said
         assert "Traceback" not in said
-        return said

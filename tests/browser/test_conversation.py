@@ -57,7 +57,7 @@ def test_stop_keeps_what_is_written_and_frees_the_server(page: Page, server: Ser
     texts = page.answered()
     assert 0 < len(texts[0]) < 1500
     assert "stopped" in page.text(".answer-figures")
-    page.wait(lambda: server.ask("GET", "api/status")["slots"]["busy"] == 0, "a free slot")
+    page.wait(lambda: server.told("GET", "/api/status")["slots"]["busy"] == 0, "a free slot")
     assert page.focused().get_attribute("id") == "prompt"
 
 

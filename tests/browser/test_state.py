@@ -21,7 +21,7 @@ STATE = "steer=calm=1.2@1-3 happy=-0.5&seed=42&temperature=0.3&max=25&system=Be+
 
 def test_the_state_in_the_address_is_restored(page: Page, server: Serving) -> None:
     page.open(STATE + "&prompt=Hello&again=0")
-    assert server.ask("GET", "api/steering")["text"] == "calm=1.2@1-3 happy=-0.5"
+    assert server.told("GET", "/api/steering")["text"] == "calm=1.2@1-3 happy=-0.5"
     fields = {"#seed": "42", "#temperature": "0.3", "#max_tokens": "25", "#system": "Be brief."}
     fields |= {"#watch": "happy", "#prompt": "Hello", '[data-vector="happy"] .dial-box': "-0.5"}
     assert {selector: page.value(selector) for selector in fields} == fields
@@ -44,7 +44,7 @@ def test_what_is_changed_stands_in_the_address_and_a_second_visit_finds_it(page:
 
 def test_a_link_that_is_switched_off_does_not_steer(page: Page, server: Serving) -> None:
     page.open("steer=calm=1&on=0")
-    page.wait(lambda: server.ask("GET", "api/steering")["text"] == "", "off")
+    page.wait(lambda: server.told("GET", "/api/steering")["text"] == "", "off")
     assert page.value('[data-vector="calm"] .dial-box') == "1"
 
 
@@ -62,7 +62,7 @@ def test_recipes_are_saved_loaded_replaced_and_deleted(page: Page, server: Servi
     page.find("#recipes-group summary").click()
     page.find("#recipe-name").send_keys("nurse", Keys.ENTER)
     page.wait(lambda: page.all('[data-recipe="nurse"]'), "the recipe")
-    saved = server.ask("GET", "api/recipes/nurse")
+    saved = server.told("GET", "/api/recipes/nurse")
     assert saved["steering"] == "calm=1.2@1-3 happy=-0.5"
     assert saved["system"] == "Be brief."
     assert saved["sampling"] == {"seed": 42, "temperature": 0.3, "max_tokens": 25}
@@ -73,7 +73,7 @@ def test_recipes_are_saved_loaded_replaced_and_deleted(page: Page, server: Servi
     page.find('[aria-label="Load nurse"]').click()
     page.wait(lambda: page.value("#seed") == "42", "the settings")
     assert page.value('[data-vector="happy"] .dial-box') == "-0.5"
-    assert server.ask("GET", "api/steering")["text"] == "calm=1.2@1-3 happy=-0.5"
+    assert server.told("GET", "/api/steering")["text"] == "calm=1.2@1-3 happy=-0.5"
 
     page.turn("calm", 0.4)
     page.find("#recipe-name").send_keys("nurse")
@@ -81,20 +81,20 @@ def test_recipes_are_saved_loaded_replaced_and_deleted(page: Page, server: Servi
     page.press(Keys.ENTER)
     again = "calm=0.4@1-3 happy=-0.5"
     page.wait(lambda: again in page.text('[data-recipe="nurse"]'), "the list, drawn again")
-    assert server.ask("GET", "api/recipes/nurse")["steering"] == again
+    assert server.told("GET", "/api/recipes/nurse")["steering"] == again
 
     page.find('[aria-label="Delete nurse"]').click()
     assert page.all('[data-recipe="nurse"]'), "deleted only when asked twice"
     page.find('[aria-label="Delete nurse"]').click()
     page.wait(lambda: not page.all('[data-recipe="nurse"]'), "no recipe")
-    assert server.ask("GET", "api/recipes")["recipes"] == []
+    assert server.told("GET", "/api/recipes")["recipes"] == []
 
 
 def test_another_program_that_steers_is_seen_when_one_comes_back(
     page: Page, server: Serving
 ) -> None:
     page.open()
-    server.ask("PUT", "api/steering", {"steering": "terse=0.9"})
+    server.told("PUT", "/api/steering", {"steering": "terse=0.9"})
     page.run("window.dispatchEvent(new Event('focus'))")
     page.wait(lambda: page.value('[data-vector="terse"] .dial-box') == "0.9", "its slider")
 
@@ -132,7 +132,7 @@ def test_copied_code_runs(page: Page, server: Serving) -> None:
         "-s": "calm=1.2@1-3", "--system": "It's short.", "--seed": "42", "--max-tokens": "5",
     }  # fmt: skip
     curl = shlex.split(codes["curl"])
-    answer = server.ask("POST", "v1/chat/completions", json.loads(curl[curl.index("-d") + 1]))
+    answer = server.told("POST", "/v1/chat/completions", json.loads(curl[curl.index("-d") + 1]))
     assert answer["steering"]["text"] == "calm=1.2@1-3"
     client = codes["Python, by the openai client"]
     done = subprocess.run(
@@ -159,7 +159,7 @@ def test_without_vectors_the_page_says_how_to_make_one(chrome: Chrome, tmp_path:
     page.find(".empty .small").click()
     page.wait(lambda: page.all('[data-vector="calm"]'), "the new vector")
     assert page.complaints() == []
-    running.stop()
+    running.end()
 
 
 def test_a_server_with_a_key_asks_for_it(chrome: Chrome, shelf: Path) -> None:
@@ -177,4 +177,4 @@ def test_a_server_with_a_key_asks_for_it(chrome: Chrome, shelf: Path) -> None:
     assert page.answered()[0]
     page.find("#open-export").click()
     assert "opensesame" not in page.text("dialog"), "a key is not copied about"
-    running.stop()
+    running.end()

@@ -14,7 +14,7 @@ WARNING = '[data-vector="calm"] .warning'
 
 
 def live(server: Serving) -> str:
-    return str(server.ask("GET", "api/steering")["text"])
+    return str(server.told("GET", "/api/steering")["text"])
 
 
 def test_the_page_shows_the_model_and_a_slider_for_each_vector(page: Page) -> None:
