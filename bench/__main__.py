@@ -1,7 +1,7 @@
 """`make bench`: run the measurements, print a table, write bench/out/bench.json.
 
 python -m bench                 everything
-python -m bench single process  some parts: single, batch, process, copies, sweep
+python -m bench single process  some parts: single, batch, process, copies, sweep, serve
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, copies, process, single, sweeps
+from bench import batches, copies, process, serve, single, sweeps
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "batch", "process", "copies", "sweep")
+PARTS = ("single", "batch", "process", "copies", "sweep", "serve")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -47,6 +47,9 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
         results["copies"] = _told("the model in other formats", copies.formats())
     if "sweep" in parts:
         results["sweeps"] = _told("sweeps", sweeps.measure())
+    if "serve" in parts:
+        results["serve"] = _told("the server under load", serve.under_load(5))
+        results["serve_memory"] = _told("the server's memory", serve.memory())
     return results
 
 

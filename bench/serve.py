@@ -5,20 +5,20 @@ Knows nothing of how the contenders are started (served.py) or asked (load.py).
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.served import Contender, Engine, our_server, their_server
+from bench.rounds import median, ratio
+from bench.served import Contender, Engine, Figures, our_server, their_server
 from bench.settings import random_vector
 from edgesteer import Library, Model
 
 CLIENTS = (1, 8, 32)
 TOKENS = 32
-THEIRS = "llama_cpp.server"
+OURS, THEIRS = "edgesteer", "llama_cpp.server"
 #: Requests of one client, so that a round takes some seconds whatever the number of clients.
 REQUESTS = {1: 8, 8: 3, 32: 1}
 
@@ -27,7 +27,7 @@ def under_load(rounds: int) -> dict[str, Any]:
     """Requests a second and seconds to the first token, by contender and number of clients."""
     with tempfile.TemporaryDirectory() as home:
         sizes, end = _prepare(home)
-        contenders: dict[str, Contender] = {"engine": Engine(sizes), "edgesteer": our_server(sizes)}
+        contenders: dict[str, Contender] = {"engine": Engine(sizes), OURS: our_server(sizes)}
         theirs = their_server(sizes)
         if theirs is None:
             print(
@@ -39,10 +39,11 @@ def under_load(rounds: int) -> dict[str, Any]:
         try:
             _compare(contenders, 1, sizes, end, 1)  # warm-up: weights in the page cache
             _compare(contenders, 8, sizes, end, 1)  # and both contexts made
-            return {
-                f"{clients} clients": _compare(contenders, clients, sizes, end, rounds)
-                for clients in CLIENTS
-            }
+            told: dict[str, Any] = {}
+            for clients in CLIENTS:
+                found = _compare(contenders, clients, sizes, end, rounds)
+                told |= {f"{clients} clients, {key}": value for key, value in _table(found).items()}
+            return told
         finally:
             for contender in contenders.values():
                 contender.close()
@@ -62,7 +63,7 @@ def _prepare(home: str) -> tuple[dict[str, Any], int]:
 
 def _compare(
     contenders: Mapping[str, Contender], clients: int, sizes: dict[str, Any], end: int, rounds: int
-) -> dict[str, Any]:
+) -> dict[str, list[Figures]]:
     options = {
         "model": sizes["model"],
         "clients": clients,
@@ -70,32 +71,25 @@ def _compare(
         "tokens": TOKENS,
         "end": end,
     }
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+    found: dict[str, list[Figures]] = {name: [] for name in contenders}
     for number in range(rounds):
         names = list(contenders)
         for name in reversed(names) if number % 2 else names:
             found[name].append(contenders[name].run({**options, "steered": name != THEIRS}))
-    return _table(found)
+    return found
 
 
-def _table(found: Mapping[str, list[dict[str, float]]]) -> dict[str, Any]:
+def _table(found: Mapping[str, list[Figures]]) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    for name, rounds in found.items():
-        for key in ("requests_per_s", "first_p50", "first_p99", "whole_p50", "whole_p99"):
-            told[f"{name}: {key}"] = round(statistics.median(r[key] for r in rounds), 4)
     for other in ("engine", THEIRS):
         if other in found:
-            pairs = list(zip(found["edgesteer"], found[other], strict=True))
-            each = [a["requests_per_s"] / b["requests_per_s"] for a, b in pairs]
-            told[f"requests_per_s: edgesteer / {other}"] = _spread(each)
-            first = [a["first_p50"] / b["first_p50"] for a, b in pairs]
-            told[f"first_p50: edgesteer / {other}"] = _spread(first)
+            for key in ("requests_per_s", "first_p50"):
+                figures = {name: [one[key] for one in found[name]] for name in (OURS, other)}
+                told[f"{key} / {other}"] = ratio(figures, OURS, other)
+    for name, rounds in found.items():
+        for key in ("requests_per_s", "first_p50", "first_p99", "whole_p50", "whole_p99"):
+            told[f"{name}: {key}"] = median([one[key] for one in rounds])
     return told
-
-
-def _spread(each: list[float]) -> str:
-    middle = statistics.median(each)
-    return f"{middle:.3f}  ({min(each):.3f}..{max(each):.3f})"
 
 
 def memory(requests: int = 5000) -> dict[str, Any]:

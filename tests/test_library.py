@@ -74,6 +74,8 @@ def test_a_file_in_the_working_folder_needs_its_ending(
     assert library.find_vector("mine.gguf") == Path("mine.gguf")
     assert library.find_vector("./mine.gguf") == Path("mine.gguf")
     with pytest.raises(NotFoundError):
+        library.find_named_vector("mine.gguf")
+    with pytest.raises(NotFoundError):
         library.find_vector("mine")
 
 

@@ -59,6 +59,7 @@ FOLDERS = {
     "tests/measure": "calibration, and the effect on real weights",
     "tests/report": "report pages and pictures",
     "tests/card": "the report card: figures, verdicts, controls, the page",
+    "tests/server": "the server as a process, real clients over loopback",
     "tests/values": "vectors, files, steering, layers",
     ".ci": "for machines that run the tests",
 }

@@ -7,6 +7,7 @@ hangs up, or waits too long, has all answers of the request cancelled, each with
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from edgesteer.engine.watch import Reading
 from edgesteer.errors import EngineError
 from edgesteer.server.errors import RequestError
 
-__all__ = ["Answers", "ClientGone", "Piece", "unless_gone"]
+__all__ = ["Answers", "ClientGone", "Mailbox", "Piece", "unless_gone"]
 
 T = TypeVar("T")
 Ask = tuple[Any, Mapping[str, Any]]
@@ -39,14 +40,35 @@ class Piece:
     end: bool = False
 
 
+class Mailbox:
+    """Calls from the engine's thread to the event loop, which is woken once for many."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: deque[Callable[[], None]] = deque()
+        self._woken = False
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Let the event loop make a call soon; from any thread."""
+        self._calls.append(call)
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._run)
+
+    def _run(self) -> None:
+        self._woken = False  # before looking: what comes from now on wakes the loop again
+        while self._calls:
+            self._calls.popleft()()
+
+
 class Answers:
     """The running answers of one request. Made and read on the event loop."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, mailbox: Mailbox, seconds: float) -> None:
         """All answers are ended `seconds` from now, whatever they have come to."""
-        self._loop = asyncio.get_running_loop()
+        self._mailbox = mailbox
         self._news: asyncio.Queue[Piece] = asyncio.Queue()
-        self._timer = self._loop.call_later(seconds, self._time_is_up)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
         self._peeked: Piece | None = None
         self.jobs: list[Job] = []
         self.late = self.closed = False
@@ -62,7 +84,7 @@ class Answers:
                 prompt,
                 on_piece=partial(self._tell, index),
                 on_done=partial(self._tell_end, index),
-                dispatch=self._loop.call_soon_threadsafe,
+                dispatch=self._mailbox.post,
                 **options,
                 **(watched if options.get("watch") else {}),
             )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
+_OPEN = 256  # requests with a body, at once: each may hold a few megabytes
 Handler = Callable[[Request], Awaitable[Response]]
 
 _ROUTES: tuple[tuple[str, str, Handler], ...] = (
@@ -80,7 +81,8 @@ def create_app(
     if settings.page:
         routes += [_route(served, *row) for row in _PAGE]
     routes.append(_route(served, "GET", "/openapi.json", _openapi))
-    middleware = [Middleware(Guard, settings=settings)]
+    most = max(_OPEN, 2 * (model.n_seq + model.queue))
+    middleware = [Middleware(Guard, settings=settings, most_open=most)]
     if settings.cors:
         middleware.insert(0, Middleware(CORSMiddleware, **_cors(settings)))
     app = Starlette(

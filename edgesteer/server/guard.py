@@ -41,8 +41,10 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 class Guard:
     """An ASGI application around another one."""
 
-    def __init__(self, app: Any, settings: Settings) -> None:
+    def __init__(self, app: Any, settings: Settings, most_open: int) -> None:
+        """`most_open` bounds the requests with a body that are being read or answered."""
         self._app, self._settings = app, settings
+        self._open, self._most_open = 0, most_open
         self._key = settings.api_key.encode()
         self._names = {"localhost", _bare(settings.host)}
         if not settings.loopback:
@@ -69,7 +71,12 @@ class Guard:
             answer = JSONResponse(failure.body(), failure.status, failure.headers())
             await answer(scope, receive, send_with_headers)
             return
-        await self._app(scope, receive, send_with_headers)
+        changing = scope["method"] not in _SAFE
+        self._open += changing
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            self._open -= changing
 
     def _check(self, method: str, path: str, headers: Headers) -> None:
         hosts = headers.getlist("host")
@@ -81,6 +88,17 @@ class Guard:
                 code="wrong_host",
             )
         self._check_origin(method, headers, hosts[0])
+        self._check_key(method, path, headers)
+        if method not in _SAFE and self._open >= self._most_open:
+            raise RequestError(
+                503,
+                f"{self._open} requests are open, which is the most",
+                "ask again when some are answered",
+                code="too_many_requests",
+                retry_after=1,
+            )
+
+    def _check_key(self, method: str, path: str, headers: Headers) -> None:
         if method == "OPTIONS" or path == "/" or path.startswith(_OPEN):
             return
         if self._key and not self._has_key(headers):

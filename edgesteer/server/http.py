@@ -6,10 +6,12 @@ Does not know any endpoint.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["GONE", "event_stream", "on_error", "read_json", "served_of"]
 
 GONE = 499  # nginx's number for a client that has hung up; nobody reads it
-_PING_SECONDS = 15
+log = logging.getLogger("edgesteer.server")
+_PING_SECONDS, _STUCK_SECONDS = 15, 60
 
 
 def served_of(request: Request) -> Served:
@@ -89,13 +92,15 @@ class _Events(EventSourceResponse):  # type: ignore[misc]
     """An event stream that cleans up however it ends, also when it never began."""
 
     def __init__(self, events: AsyncIterator[bytes], end: Callable[[], None]) -> None:
-        super().__init__(events, ping=_PING_SECONDS, sep="\n")
+        super().__init__(events, ping=_PING_SECONDS, sep="\n", send_timeout=_STUCK_SECONDS)
         self._end = end
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send all events, until the client hangs up."""
+        """Send all events, until the client hangs up or has not read for a minute."""
         try:
             await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("a client has stopped reading its answer")
         finally:
             self._end()
 

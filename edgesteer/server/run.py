@@ -34,14 +34,14 @@ def bind(settings: Settings) -> socket.socket:
 
     Raises InputError for a port that is taken, and for an address that is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    found = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
-        found = socket.socket(family, socket.SOCK_STREAM)
         if os.name == "posix":  # elsewhere it would let two servers share a port
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((settings.host.strip("[]"), settings.port))
         found.listen(_BACKLOG)
     except OSError as error:
+        found.close()
         where = f"{settings.host}:{settings.port}"
         if error.errno == errno.EADDRINUSE:
             raise InputError(

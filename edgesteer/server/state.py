@@ -6,9 +6,11 @@ Does not know HTTP; handlers ask it who is meant by a model's name and what stee
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter, to_thread
@@ -17,7 +19,7 @@ from edgesteer import __version__
 from edgesteer.errors import EdgesteerError, NotFoundError
 from edgesteer.names import check_file_name, did_you_mean
 from edgesteer.recipe import Recipe
-from edgesteer.server.answers import Answers, Ask, unless_gone
+from edgesteer.server.answers import Answers, Ask, Mailbox, unless_gone
 from edgesteer.server.asked import SEEDS, Asked
 from edgesteer.server.errors import Failure, FieldError, RequestError, failure_of
 from edgesteer.server.metrics import Metrics
@@ -61,12 +63,15 @@ class Served:
         self.running: set[Job] = set()
         self.metrics = Metrics(self)
         self.started = time.time()
+        self._usual_s = 1.0  # that an answer takes, lately
         self.turning, self.saving = asyncio.Lock(), asyncio.Lock()
+        # These belong to the event loop, and are made when it runs.
         self._limiter: CapacityLimiter | None = None
+        self._mailbox: Mailbox | None = None
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """`work(*arguments)` on a thread; it is waited for whatever happens."""
-        if self._limiter is None:  # it belongs to the event loop
+        if self._limiter is None:
             self._limiter = CapacityLimiter(_THREADS)
         return await to_thread.run_sync(work, *arguments, limiter=self._limiter)
 
@@ -205,7 +210,9 @@ class Served:
 
         Raises what `applied` and `Model.start` raise.
         """
-        answers = Answers(self.limits.seconds)
+        if self._mailbox is None:
+            self._mailbox = Mailbox(asyncio.get_running_loop())
+        answers = Answers(self._mailbox, self.limits.seconds)
 
         def start() -> Applied:
             applied = self.applied(asked.model, asked.steering)
@@ -261,7 +268,13 @@ class Served:
 
     def failure(self, error: BaseException) -> Failure:
         """What a client is told of an exception."""
-        return failure_of(error, hide=str(self.model.library.home))
+        found = failure_of(error, hide=str(self.model.library.home))
+        return replace(found, retry_after=self._patience()) if found.code == "queue_full" else found
+
+    def _patience(self) -> int:
+        """In how many seconds a slot is likely to be free for who comes then."""
+        _, waiting = self.load()
+        return max(1, min(60, math.ceil(self._usual_s * (waiting + 1) / self.model.n_seq)))
 
     def finish(self, answers: Answers) -> None:
         """End what still runs and forget it. May be called twice."""
@@ -272,6 +285,9 @@ class Served:
             self.running.discard(job)
             self.live.leave(job)
             self.metrics.count(job)
+            if job.done and not job.failed:
+                timing = job.result().timing
+                self._usual_s += 0.1 * (timing.prompt_s + timing.decode_s - self._usual_s)
 
     def load(self) -> tuple[int, int]:
         """How many answers are being written, and how many wait."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -118,6 +119,35 @@ def test_a_body_that_never_arrives_holds_nothing_up(server: Running) -> None:
             b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         )
         assert server.chat().status == 200
+
+
+def test_more_open_requests_than_memory_should_hold_are_turned_away(serve: Serve) -> None:
+    running = serve()
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    with ExitStack() as stack:
+        for _ in range(256):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            slow.sendall(head)
+        deadline = time.monotonic() + 20
+        while (answer := running.chat()).status == 200:
+            assert time.monotonic() < deadline
+        assert (answer.status, answer.error["code"]) == (503, "too_many_requests")
+        assert answer.headers["retry-after"] == "1"
+        assert running.get("/api/status").status == 200
+    deadline = time.monotonic() + 20
+    while running.chat().status != 200:
+        assert time.monotonic() < deadline
+
+
+def test_a_client_that_does_not_read_keeps_no_slot(serve: Serve) -> None:
+    running = serve("--slots", "1")
+    connection = running.connect()
+    send(connection, "POST", "/v1/chat/completions", chat_body(max_tokens=10**6, stream=True))
+    assert running.chat().status == 200
+    connection.close()
 
 
 def test_rubbish_on_the_wire_breaks_nothing(server: Running) -> None:

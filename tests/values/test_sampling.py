@@ -14,6 +14,7 @@ def test_what_is_usual() -> None:
     usual = Sampling()
     assert (usual.temperature, usual.top_k, usual.top_p, usual.min_p) == (0.8, 40, 0.95, 0.05)
     assert (usual.repeat_penalty, usual.repeat_last_n, usual.seed) == (1.0, 64, None)
+    assert (usual.frequency_penalty, usual.presence_penalty) == (0.0, 0.0)
     assert not usual.greedy
     assert Sampling(temperature=0, seed=2**32 - 1, repeat_last_n=-1, top_k=0).greedy
 
@@ -36,6 +37,8 @@ def test_what_is_usual() -> None:
         {"min_p": 2},
         {"repeat_penalty": 0},
         {"repeat_last_n": -2},
+        {"frequency_penalty": "much"},
+        {"presence_penalty": float("nan")},
         {"seed": -1},
         {"seed": 2**32},
         {"seed": 1.0},

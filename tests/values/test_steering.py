@@ -209,6 +209,9 @@ def test_strengths_are_a_mapping_with_one_label_a_term() -> None:
         assert steering.with_strength(label, strength) == steering
     assert str(steering.with_strength("calm#3", -1)) == ("calm=1@1-3 formal=2 calm=-1@5 calm#2=4")
     assert str(steering.without("calm")) == "formal=2 calm=3@5 calm#2=4"
+    more = Steering.parse("calm=7 terse=1")
+    assert str(steering.updated(more)) == "formal=2 calm#2=4 calm=7 terse=1"
+    assert steering.updated(Steering()) == steering
     for change in (lambda: steering.with_strength("clam", 1), lambda: steering.without("clam")):
         with pytest.raises(SteeringError, match="no 'clam'") as caught:
             change()
