@@ -7,6 +7,7 @@ overrides it):
     models/NAME.gguf             models put there by hand
     models.json                  models registered where they lie
     recipes/NAME.toml            recipes
+    reports/                     report cards of `evaluate`, pages and JSON
     cache/                       what can be made again (in the system's cache folder by default)
 """
 
@@ -52,6 +53,11 @@ class Library(VectorShelf, ModelShelf):
     def recipes_folder(self) -> Path:
         """Where recipes are kept."""
         return self.home / "recipes"
+
+    @property
+    def reports_folder(self) -> Path:
+        """Where report cards are kept."""
+        return self.home / "reports"
 
     def recipe_names(self) -> list[str]:
         """The names of all saved recipes, sorted."""

@@ -137,7 +137,7 @@ def _places(
     if out is None and as_json:
         return None, None
     if out is None:
-        folder = library.home / "reports"
+        folder = library.reports_folder
         page, data = folder / f"{name}.html", folder / f"{name}.json"
     elif Path(out).suffix.lower() == ".json":
         check_place(out)

@@ -30,6 +30,7 @@ def where(as_json: bool) -> None:
         ("home", library.home),
         ("vectors", library.vectors_folder),
         ("recipes", library.recipes_folder),
+        ("report cards", library.reports_folder),
         ("models", library.models_folder),
         ("registered models", library.models_file),
         ("cache", library.cache),

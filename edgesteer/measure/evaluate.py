@@ -99,7 +99,12 @@ def evaluate(
         parts.ask_quantisation(asker, subjects, also, _second_name(model, also))
     _take_cosines(asker, subjects, refusing, notes)
     raw.facts |= {
-        "model": {**model.identity.to_dict(), "file": model.path.name, "about": model.description},
+        "model": {
+            **model.identity.to_dict(),
+            "called": model.name,
+            "file": model.path.name,
+            "about": model.description,
+        },
         "mode": asked_mode,
         "subjects": [_facts(asker, subject) for subject in subjects],
         "controls": [control.to_dict() for control in controls],

@@ -82,13 +82,15 @@ def side_effects_part(figures: VectorFigures) -> Part:
     caption = f"Entanglement {side.entanglement:.2f}" if side.entanglement is not None else ""
     if side.share is not None:
         caption += f", {side.share:.0%} of the own effect"
+    n = min(t.n for t in ordered if not t.own)
+    note = f"p by sign flips; of {n} items it can not fall below {2 / 2**n:.2g}, uncorrected"
     lead = (
         "What strength 1 does to all other traits. Entanglement is the root of the mean square of "
         "their changes. Traits are not independent of each other: what is glad is seldom furious."
     )
     return lead, [
         Figure(svg, alt, caption),
-        Fold("Every trait", [Table(header, rows, "p by sign flips, corrected for their number")]),
+        Fold("Every trait", [Table(header, rows, note)]),
     ]
 
 
@@ -120,7 +122,8 @@ def damage_part(figures: VectorFigures) -> Part:
     caption = (
         "KL against the plain model and surprise (the rise of the text's cross-entropy) on neutral "
         "text, nats a token; KL on own answers; budgets of the calibration; perplexity of own "
-        "answers; share of their 4-grams that occur before"
+        "answers; share of their 4-grams that occur before. What the plain row shows is rounding: "
+        "it is read again in another batch"
     )
     blocks: list[Block] = [Table(header, rows, caption)]
     known = figures.knowledge

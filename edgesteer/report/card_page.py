@@ -38,7 +38,7 @@ def card_report(card: ReportCard) -> Report:
     sections += [section for section in shared if section is not None]
     counts = f"{card.summary.vectors[0].effect.n} test items"
     return Report(
-        title=f"{', '.join(names)} on {model['name'] or model['file']}",
+        title=f"{', '.join(names)} on {model['called'] or model['file']}",
         kicker="Report card",
         subtitle=f"{model['about']} · {model['file']} · {counts} · seed {card.settings.seed}",
         summary=summary,

@@ -79,7 +79,8 @@ def raw_numbers(
     raw.asked[name] = [f"question {i}?" for i in range(8)]
     raw.cosines[f"{name}|refusal"] = {"1": 0.4, "2": 0.2, "whole": 0.3}
     raw.facts = {
-        "model": {"name": "tiny", "architecture": "llama", "file": "tiny.gguf", "about": "a test"},
+        "model": {"name": "tiny", "called": "tiny", "architecture": "llama"}
+        | {"file": "tiny.gguf", "about": "a test"},
         "mode": "whole",
         "subjects": [
             {

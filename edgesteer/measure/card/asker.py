@@ -5,7 +5,7 @@ Does not know which conditions a report card needs (parts.py), nor what the numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -140,15 +140,16 @@ class Asker:
     def full_damage(self, ways: Sequence[Way]) -> None:
         """As `text_damage`, and what becomes of the model's own answers."""
         neutral = self.text_damage(ways)
+        acting = [way.steering for way in ways if way.steering is not None]
+        own = iter(self.meter.measure_many(acting))
         steers = [way.steering for way in ways]
-        own = self.meter.measure_many([steer or Steering() for steer in steers])
         written = answer_damage(self.model, steers, n_tokens=self.settings.tokens)
-        for way, text, divergence, answers in zip(ways, neutral, own, written, strict=True):
+        for way, text, answers in zip(ways, neutral, written, strict=True):
             self.raw.damage[way.label, way.strength, self.as_model] = Damage(
                 text.kl_mean,
                 text.kl_p95,
                 text.cross_entropy,
-                divergence.own_p95,
+                0.0 if way.steering is None else next(own).own_p95,
                 answers.perplexity,
                 answers.repetition_4,
             )
@@ -166,10 +167,6 @@ class Asker:
         if self._meter is None:
             self._meter = DivergenceMeter(self.model)
         return self._meter
-
-    def known_sets(self) -> Mapping[str, tuple[list[Item], list[str]]]:
-        """The sets drawn so far."""
-        return self._sets
 
     def on(self, model: Model, name: str) -> Asker:
         """The same questions for another model, filed under its name."""

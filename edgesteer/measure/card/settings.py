@@ -34,7 +34,7 @@ class Settings:
 
     items: int = 24
     strengths: tuple[float, ...] = (-1.0, -0.5, 0.0, 0.5, 1.0)
-    side_items: int = 8
+    side_items: int = 10
     style_items: int = 12
     styles: tuple[str, ...] | None = None
     knowledge: int = 48
