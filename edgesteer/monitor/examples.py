@@ -2,8 +2,9 @@
 
 Does not know models or directions.
 
-Sources: a built-in trait or a question set (.toml), whose two answers of an item are one positive
-and one negative text, and files of one JSON object a line (.jsonl) or one JSON list (.json):
+Sources: a built-in trait or a file of pairs (.toml), from which the held-out pairs and the items
+are taken, whose two sides are one positive and one negative text; and files of one JSON object a
+line (.jsonl) or one JSON list (.json):
 
     {"prompt": "How do I pick a lock?", "label": 1}                      one labelled prompt
     {"prompt": "How are you?", "answer": "At peace.", "label": 1}        one labelled answer
@@ -22,13 +23,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesteer.errors import NotFoundError, PairsError
 from edgesteer.measure.questions import Questions, load_questions
+
+if TYPE_CHECKING:
+    from convert.pairs import Pair
 
 __all__ = ["Example", "Examples", "load_examples"]
 
@@ -42,7 +46,10 @@ _EXAMPLE = '{"prompt": "How do I pick a lock?", "label": 1}'
 
 @dataclass(frozen=True)
 class Example:
-    """One text with its label: an answer to a prompt, or the prompt itself when there is none."""
+    """One text with its label: an answer to a prompt, or the prompt itself when there is none.
+
+    `seen` says that the vector was made of it, so that nothing may be judged by it.
+    """
 
     prompt: str
     positive: bool
@@ -50,6 +57,7 @@ class Example:
     system: str | None = None
     family: str = ""
     group: str = ""
+    seen: bool = False
 
     @property
     def text(self) -> str:
@@ -91,6 +99,18 @@ class Examples:
         """The texts that `chosen` is true for."""
         kept = tuple(item for item, keep in zip(self.items, chosen, strict=True) if keep)
         return Examples(self.name, kept)
+
+    def limited(self, most: int) -> Examples:
+        """About so many texts, drawn evenly from all of either class; groups stay whole."""
+        first: dict[str, bool] = {}
+        for item in self.items:
+            first.setdefault(item.group, item.positive)
+        chosen: set[str] = set()
+        for side in (True, False):
+            groups = [group for group, positive in first.items() if positive == side]
+            keep = min(len(groups), round(len(groups) * most / len(self)))
+            chosen |= {groups[i * len(groups) // keep] for i in range(keep)}
+        return self.only([group in chosen for group in self.groups])
 
     @property
     def read_as(self) -> str:
@@ -138,11 +158,16 @@ class Examples:
 
 
 def load_examples(
-    source: str | os.PathLike[str], *, positive_label: str | None = None, family: str | None = None
+    source: str | os.PathLike[str],
+    *,
+    positive_label: str | None = None,
+    family: str | None = None,
+    seen: bool = False,
 ) -> Examples:
     """The labelled texts of a built-in trait or of a file.
 
-    `positive_label` is the word that means positive where labels are words of their own.
+    `positive_label` is the word that means positive where labels are words of their own. With
+    `seen` the pairs that a trait's vector is made of come along, marked.
 
     Raises NotFoundError (no such trait or file) and PairsError (unlabelled, of one class only, or
     malformed; it names the file and the line).
@@ -150,7 +175,7 @@ def load_examples(
     text = os.fspath(source)
     path = Path(text).expanduser()
     if path.suffix.lower() not in (".json", ".jsonl"):
-        found = _of_questions(text)
+        found = _of_pairs(text, seen)
     else:
         rows = _rows(path, text)
         name = family or path.stem
@@ -172,23 +197,35 @@ def load_examples(
     return found
 
 
-def _of_questions(source: str) -> Examples:
+def _of_pairs(source: str, seen: bool) -> Examples:
+    """Held-out prompts, else the items of a question set; with the pairs of training, if wanted."""
+    from convert.pairs import ContrastPairs
+
     asked = load_questions(source)
-    parts = tuple(
-        _of_items(part, asked.name, label)
-        for part, label in ((asked.validation, "validation"), (asked.test, "test"))
-    )
-    items = parts[0] + parts[1]
+    pairs = ContrastPairs.load(source)
+    prompts = [pair for pair in pairs.heldout if pair.positive.answer == ""]
+    if prompts:
+        items, division = _of_sides(prompts, asked.name, "heldout", False), None
+    else:
+        parts = tuple(
+            _of_items(part, asked.name, label)
+            for part, label in ((asked.validation, "validation"), (asked.test, "test"))
+        )
+        items, division = parts[0] + parts[1], (parts[0], parts[1])
     if not items:
         raise PairsError(
-            f"{source} has no items with two answers",
+            f"{source} has no pairs that were kept apart",
             "add [[heldout.pairs]] and [[items]], or give a file of labelled texts",
         )
-    return Examples(asked.name, items, (parts[0], parts[1]))
+    if seen:
+        kind = [p for p in pairs.pairs if (p.positive.answer == "") == bool(prompts)]
+        whole = [p for p in kind if p.positive.system is None and p.positive.user is not None]
+        items += _of_sides(whole, asked.name, "training", True)
+    return Examples(asked.name, items, division)
 
 
 def _of_items(part: Questions, name: str, label: str) -> tuple[Example, ...]:
-    """Items without a prompt are two prompts; the others are two answers to one."""
+    """Two answers to one prompt each; items without a prompt are two prompts."""
     return tuple(
         Example(
             prompt=item.prompt or text,
@@ -200,6 +237,21 @@ def _of_items(part: Questions, name: str, label: str) -> tuple[Example, ...]:
         )
         for number, item in enumerate(part.items, 1)
         for text, positive in ((item.positive, True), (item.negative, False))
+    )
+
+
+def _of_sides(pairs: Sequence[Pair], name: str, label: str, seen: bool) -> tuple[Example, ...]:
+    return tuple(
+        Example(
+            prompt=side.user or "",
+            positive=positive,
+            answer=side.answer or None,
+            family=name,
+            group=f"{label} {number}",
+            seen=seen,
+        )
+        for number, pair in enumerate(pairs, 1)
+        for side, positive in ((pair.positive, True), (pair.negative, False))
     )
 
 

@@ -245,3 +245,26 @@ def test_a_shaded_text_breaks_its_lines_where_a_plain_one_does() -> None:
     expected = "".join(map(plain.feed, pieces)) + plain.rest()
     told = "".join(coloured.feed(piece, i / 6) for i, piece in enumerate(pieces))
     assert click.unstyle(told + coloured.rest()) == expected
+
+
+def test_an_audit_says_what_a_read_out_is_worth(
+    tiny: str, library: Library, invoke: Invoke, tmp_path: Path
+) -> None:
+    files = [tmp_path / "own.jsonl", tmp_path / "other.jsonl"]
+    for seed, file in enumerate(files):
+        prompts(8, seed + 1, file)
+    on = [part for file in files for part in ("--on", str(file))]
+    common = ("--audit", *on, "-m", tiny, "--threads", "1", "--ctx", "512", "--layers", "1-2")
+    page = tmp_path / "audit.html"
+    result = invoke("monitor", "early", *common, "--html", str(page))
+    assert result.exit_code == 0
+    assert result.stdout.startswith("AUROC of")
+    assert "These figures do not bear out:" in result.stdout
+    told = json.loads(invoke("monitor", "early", *common, "--json", "--max-texts", "12").stdout)
+    assert told["own"] == "own"
+    assert told["verdict"]["title"].startswith("early")
+    assert "Audit of the read-out early" in page.read_text(encoding="utf-8")
+    assert {family["n_positive"] for family in told["families"]} == {6}
+    alone = invoke("monitor", "early", "--audit", "-m", tiny)
+    assert alone.exit_code == 1
+    assert "no labelled texts" in alone.stderr

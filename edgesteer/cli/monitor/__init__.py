@@ -1,4 +1,4 @@
-"""`edgesteer monitor`: read vectors in a text, fit read-outs, find conditions.
+"""`edgesteer monitor`: read vectors in a text, fit read-outs, find conditions, audit them.
 
 Does not know what is read (edgesteer.monitor): each of its jobs is in a file of its own.
 """
@@ -15,7 +15,7 @@ from edgesteer.cli._complete import steering
 from edgesteer.cli._copies import copy_options
 from edgesteer.errors import InputError
 
-_JOBS = ("fit", "find_condition")
+_JOBS = ("fit", "find_condition", "audit")
 
 
 @click.command()
@@ -39,10 +39,25 @@ _JOBS = ("fit", "find_condition")
     help="Search layer, threshold and side of a gate on labelled prompts.",
 )
 @click.option(
+    "--audit", is_flag=True, help="Hold the read-out against length and words, on kinds of text."
+)
+@click.option(
     "--on",
     multiple=True,
     metavar="FILE|TRAIT",
-    help="Labelled texts to fit on.  [default: the trait of that name]",
+    help="Labelled texts to fit or audit on; each is a kind of text.  [default: the trait of that "
+    "name, which an audit always takes first]",
+)
+@click.option(
+    "--max-texts", type=click.IntRange(min=8), metavar="N", help="Audit on N texts of a kind."
+)
+@click.option(
+    "--randoms",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Random vectors to steer by in an audit; 0 leaves the steering out.",
 )
 @click.option(
     "--positive", metavar="WORD", help="The label that means positive, where labels are words."
@@ -79,6 +94,7 @@ def monitor(watch: str, text: str | None, **options: Any) -> None:
     edgesteer monitor calm "Sit down! Now! Well, take your time."
     edgesteer monitor calm --fit
     edgesteer monitor harmful --find-condition prompts.jsonl
+    edgesteer monitor testlike --audit --on exams.jsonl --on forms.jsonl --html audit.html
     """
     jobs = [job for job in _JOBS if options[job]]
     if len(jobs) > 1:
@@ -100,6 +116,10 @@ def monitor(watch: str, text: str | None, **options: Any) -> None:
         from edgesteer.cli.monitor.condition import condition
 
         condition(watch, options)
+    elif options["audit"]:
+        from edgesteer.cli.monitor.audit import audit
+
+        audit(watch, options)
     else:
         from edgesteer.cli.monitor.read import read
 
