@@ -152,11 +152,11 @@ def test_without_vectors_the_page_says_how_to_make_one(chrome: Chrome, tmp_path:
     page = Page(chrome, running.url)
     forget(page)
     page.open()
-    assert "edgesteer extract calm" in page.text(".empty")
+    assert "edgesteer extract calm -m tiny" in page.text(".empty")
     page.say("Hello")
     assert page.answered()[0]
     fill_library(tmp_path, "calm")
-    page.find(".empty .small").click()
+    page.find(".empty .outlined").click()
     page.wait(lambda: page.all('[data-vector="calm"]'), "the new vector")
     assert page.complaints() == []
     running.end()

@@ -5,7 +5,7 @@ import { copyButton } from "./copy.js";
 import { el, number } from "./dom.js";
 import { level, meanText, parts, shadeClass } from "./shading.js";
 
-const REASONS = { length: "cut at the longest length", cancelled: "stopped" };
+const REASONS = { length: "cut at the limit", cancelled: "stopped" };
 
 export class Answer {
   /** side: "plain" or "steered"; onchoose is called when the talk shall go on from here. */

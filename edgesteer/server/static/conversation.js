@@ -85,7 +85,7 @@ async function answer(turn) {
   clear("answer");
   const sides = state.compare ? ["plain", "steered"] : ["steered"];
   turn.begin(sides, { watch: state.compare ? state.watch : "", steering: termsText(acting()) });
-  turn.node.scrollIntoView({ block: "nearest" });
+  turn.node.scrollIntoView({ block: "start" });
   say("Answering");
   const settings = { ...sampling(), ...(state.system ? { system: state.system } : {}) };
   running.over = run(turn, settings, controller);

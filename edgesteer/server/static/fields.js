@@ -6,7 +6,7 @@ import { change, on, server, state } from "./store.js";
 const NUMBERS = {
   seed: { label: "Seed", placeholder: "new each time", min: 0, max: 4294967295, step: 1 },
   temperature: { label: "Temperature", placeholder: "0.8", min: 0, max: 100, step: 0.1 },
-  max_tokens: { label: "Longest answer", placeholder: "1024", min: 1, max: 2147483647, step: 1 },
+  max_tokens: { label: "Max tokens", placeholder: "1024", min: 1, max: 2147483647, step: 1 },
 };
 
 export function fields() {

@@ -20,6 +20,12 @@ export function panel({ look }) {
     change({ on: event.target.checked });
     tell("terms");
   });
+  const wide = matchMedia("(min-width: 821px)"); // as in steering.css: there is room, nothing folds
+  const foldable = () => {
+    byId("fold").disabled = wide.matches;
+  };
+  wide.addEventListener("change", foldable);
+  foldable();
   byId("fold").addEventListener("click", () => {
     const open = byId("panel").classList.toggle("folded") === false;
     byId("fold").setAttribute("aria-expanded", String(open));
@@ -92,12 +98,13 @@ function chips(free) {
 }
 
 function nothingYet(look) {
-  const command = "edgesteer extract calm";
+  const model = server.status?.model.name ?? "smollm2";
+  const command = `edgesteer extract calm${model === "smollm2" ? "" : ` -m ${model}`}`; // the usual one
   return el("div", { class: "empty" },
     el("h3", {}, "No vectors yet"),
     el("p", {}, "Make one for this model, on this machine, from contrast pairs that come with edgesteer:"),
     el("div", { class: "command" }, el("code", {}, command), copyButton(() => command, "Copy the command")),
-    el("button", { type: "button", class: "quiet small", onclick: look }, "Look again"));
+    el("button", { type: "button", class: "outlined small", onclick: look }, "Look again"));
 }
 
 function misfitList(misfits) {

@@ -52,10 +52,18 @@ export class Turn {
   }
 
   draw() {
+    const followed = this.inView();
     const { plain, steered } = this.sides;
     const scale = this.watch ? scaleOf(this.watch, plain?.readings ?? [], steered?.readings ?? []) : null;
     for (const answer of Object.values(this.sides)) answer.paint(this.watch, scale);
     if (scale) this.legend.replaceChildren(legend(this.watch, scale));
+    if (followed && !this.inView()) this.sides.steered.node.scrollIntoView({ block: "end", behavior: "instant" });
+  }
+
+  /** Whether the end of the steered answer can be seen: who has scrolled up is left there. */
+  inView() {
+    const box = this.node.parentElement?.getBoundingClientRect();
+    return Boolean(box) && this.sides.steered.node.getBoundingClientRect().bottom <= box.bottom;
   }
 
   /** End what has not ended: the person stopped it, or the stream broke. */
