@@ -30,7 +30,7 @@ from edgesteer.atomic import write_atomic
 from edgesteer.errors import EdgesteerError, InputError, NotFoundError
 from edgesteer.identity import ModelIdentity
 
-__all__ = ["Activations"]
+__all__ = ["UNREADABLE", "Activations"]
 
 Array = NDArray[np.float32]
 Whole = NDArray[np.int32]
@@ -39,7 +39,7 @@ FORMAT = 1
 POSITIVE, NEGATIVE = 1, -1
 _ARRAYS = {"rows": "<f4", "layers": "<i4", "signs": "i1", "n_tokens": "<i4", "owners": "<i4"}
 _MEMBERS = {*_ARRAYS, "header"}
-_UNREADABLE = (
+UNREADABLE = (
     EdgesteerError,
     EOFError,
     MemoryError,
@@ -222,7 +222,7 @@ class Activations:
                 source=_text(header, "source"),
                 facts=_table(header, "facts"),
             )
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise InputError(
                 f"{path} holds no activations that can be read: {error}",
                 "capture them again; only .npz files that edgesteer wrote are read",

@@ -38,7 +38,7 @@ class TorchCapture:
     """
 
     def __init__(self, opened: OpenModel, *, batch_tokens: int = BATCH_TOKENS) -> None:
-        self._opened = opened
+        self.opened = opened
         self._model = opened.model
         self._blocks = find_blocks(opened.model)
         self._batch_tokens = batch_tokens

@@ -14,7 +14,10 @@ from edgesteer.cli._copies import copy_options
 from edgesteer.errors import InputError
 from edgesteer.on_the_spot import TRAIT_PAIRS
 
-__all__ = ["METHOD_NAMES", "keeping_options", "pairs_options", "reading_options"]
+__all__ = ["METHOD_NAMES", "OPTIMISED", "keeping_options", "pairs_options", "reading_options"]
+
+#: The method that searches by gradients, through torch (convert.optimise).
+OPTIMISED = "bipo"
 
 #: The names in convert.directions, which would take numpy to import.
 METHOD_NAMES = (
@@ -27,6 +30,7 @@ METHOD_NAMES = (
     "cross-covariance",
     "probe",
     "whitened",
+    OPTIMISED,
 )
 
 
@@ -89,7 +93,16 @@ reading_options = shared.group(
         default="mean-difference",
         show_default=True,
         metavar="NAME",
-        help=f"How a direction is made of them: {', '.join(METHOD_NAMES)}.",
+        help=f"How a direction is made of them: {', '.join(METHOD_NAMES)}; {OPTIMISED} searches on "
+        "from mean-difference by gradients, and needs torch.",
+    ),
+    click.option(
+        "--steps",
+        type=click.IntRange(min=1),
+        default=80,
+        show_default=True,
+        metavar="N",
+        help=f"Most steps of {OPTIMISED}; an interrupted search goes on where it was.",
     ),
     click.option(
         "--positions",

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesteer.cli._extract_options import OPTIMISED
+
 if TYPE_CHECKING:
     from convert.capture import ActivationCapture
+    from convert.capture.torch import TorchCapture
     from convert.pairs import ContrastPairs
     from convert.reading import Reading
     from edgesteer.cli._progress import Advance
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from edgesteer.model import Model
     from edgesteer.working_copy import WorkingCopy
 
-__all__ = ["Source", "check_options", "open_source", "read"]
+__all__ = ["Source", "check_options", "closed_form", "open_source", "read"]
 
 HUB = "hf://"
 
@@ -33,12 +36,14 @@ class Source:
     model     is calibrated on; None: not wanted
     copy      the working copy that is read; None for the model's own file
     identity  the model that the vector is for, None when that is what was read
+    torch     the model in torch, for gradients; None when none are wanted
     """
 
     capture: ActivationCapture | None
-    model: Model | None
-    copy: WorkingCopy | None
-    identity: ModelIdentity | None
+    model: Model | None = None
+    copy: WorkingCopy | None = None
+    identity: ModelIdentity | None = None
+    torch: TorchCapture | None = None
 
 
 def check_options(model_name: str, options: dict[str, Any]) -> None:
@@ -47,14 +52,14 @@ def check_options(model_name: str, options: dict[str, Any]) -> None:
     from convert.directions import find_method
     from edgesteer.errors import InputError
 
-    find_method(options["method"])
+    find_method(closed_form(options["method"]))
     if options["positions"] is not None:
         as_positions(options["positions"])
-    by_torch = options["capture"] == "torch"
-    weights = options["weights"]
-    if weights and not by_torch:
+    by_torch, weights = options["capture"] == "torch", options["weights"]
+    uses_torch = by_torch or options["method"] == OPTIMISED
+    if weights and not uses_torch:
         raise InputError("--weights are read by torch", "add --capture torch")
-    if options["dtype"] != "float32" and not by_torch:
+    if options["dtype"] != "float32" and not uses_torch:
         raise InputError(
             "llama.cpp reads the numbers of the file as they are", "--dtype is for --capture torch"
         )
@@ -63,7 +68,7 @@ def check_options(model_name: str, options: dict[str, Any]) -> None:
     if options["from_capture"]:
         for name, given in (
             ("--save-capture", options["save_capture"]),
-            ("--weights", weights),
+            ("--weights", weights and options["method"] != OPTIMISED),
             ("--tune", options["tune"]),
         ):
             if given:
@@ -87,17 +92,18 @@ def open_source(
     from edgesteer.cli._copies import reading_copy
 
     calibrate = not options["no_calibrate"]
-    if options["from_capture"]:
+    by_torch, kept = options["capture"] == "torch", bool(options["from_capture"])
+    torch = None
+    if options["method"] == OPTIMISED or (by_torch and not kept):
+        torch = _torch_capture(model_name, options, library)
+    if kept or by_torch:
         model = None
         if calibrate:
             model = stack.enter_context(_open.open_model(model_name, options, library))
+        if not kept:
+            return Source(torch, model, torch=torch)
         identity = model.identity if model else _identity(model_name, library)
-        return Source(None, model, None, identity)
-    if options["capture"] == "torch":
-        model = None
-        if calibrate:
-            model = stack.enter_context(_open.open_model(model_name, options, library))
-        return Source(_torch_capture(model_name, options, library), model, None, None)
+        return Source(None, model, identity=identity, torch=torch)
     from convert.capture.llama import LlamaCapture
 
     copy = reading_copy(model_name, options, library)
@@ -107,7 +113,7 @@ def open_source(
     capture = LlamaCapture(model)
     if calibrate and copied:  # strengths are for the file that answers, not for its copy
         model = stack.enter_context(_open.open_model(model_name, options, library))
-    return Source(capture, model if calibrate else None, copy, None)
+    return Source(capture, model if calibrate else None, copy, torch=torch)
 
 
 def read(
@@ -126,15 +132,16 @@ def read(
         _check_positions(reading, options)
         _show.note(f"not read again: the activations come from {options['from_capture']}")
         return reading
-    if source.model is not None:
-        _check_same(source.capture.identity, source.model.identity)
+    for other in (source.model, source.torch):
+        if other is not None:
+            _check_same(source.capture.identity, other.identity)
     save = options["save_capture"]
     reading = read_pairs(
         pairs,
         source.capture,
         positions=options["positions"] or "last",
         layers=options["layers"],
-        neutral=bool(save) or find_method(options["method"]).needs_neutral,
+        neutral=bool(save) or find_method(closed_form(options["method"])).needs_neutral,
         progress=advance,
     )
     if save:
@@ -155,7 +162,14 @@ def _check_positions(reading: Reading, options: dict[str, Any]) -> None:
         )
 
 
-def _torch_capture(model_name: str, options: dict[str, Any], library: Library) -> ActivationCapture:
+def closed_form(method: str) -> str:
+    """The method that finds the directions: for the optimised vector, those that it starts from."""
+    from convert.directions import DEFAULT_METHOD
+
+    return DEFAULT_METHOD if method == OPTIMISED else method
+
+
+def _torch_capture(model_name: str, options: dict[str, Any], library: Library) -> TorchCapture:
     from convert.capture.torch import TorchCapture
     from edgesteer.cli._group import OFFLINE, recall
     from edgesteer.errors import InputError
@@ -180,7 +194,7 @@ def _check_same(read: ModelIdentity, model: ModelIdentity) -> None:
         model.check_fits(read)
     except VectorMismatchError as error:
         raise VectorMismatchError(
-            f"torch reads {read}, and the model is {model}: {error.message.rpartition(': ')[2]}",
+            f"read are {read}, and the model is {model}: {error.message.rpartition(': ')[2]}",
             "give the folder that this GGUF file was made of with --weights, or its own with -m",
         ) from error
 

@@ -8,15 +8,50 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesteer.cli._extract_options import OPTIMISED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convert.capture.torch import TorchCapture
+    from convert.pairs import ContrastPairs
     from edgesteer.cli._progress import Advance
     from edgesteer.errors import EdgesteerError, PairsError
+    from edgesteer.library import Library
     from edgesteer.model import Model
     from edgesteer.vector import ControlVector
 
-__all__ = ["calibration", "failure"]
+__all__ = ["calibration", "failure", "refinement"]
+
+
+def refinement(
+    torch: TorchCapture | None,
+    pairs: ContrastPairs,
+    options: dict[str, Any],
+    library: Library,
+    advance: Advance,
+) -> Callable[[ControlVector], ControlVector] | None:
+    """Searches on by gradients, when that method is asked for; a failed vector stays as it is."""
+    if torch is None or options["method"] != OPTIMISED:
+        return None
+    from convert.optimise.preference import Settings
+    from convert.optimise.refine import refine
+
+    capture = torch
+
+    def search(vector: ControlVector) -> ControlVector:
+        if vector.meta["quality"]["failed"]:
+            return vector
+        return refine(
+            vector,
+            pairs,
+            capture,
+            settings=Settings(steps=options["steps"]),
+            checkpoints=library.cache / "optimise",
+            progress=advance,
+        )
+
+    return search
 
 
 def calibration(

@@ -81,9 +81,10 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
             make_vector(
                 part,
                 rows,
-                method=options["method"],
+                method=reader.closed_form(options["method"]),
                 layers=options["layers"],
                 name=label,
+                refine=steps.refinement(opened.torch, part, options, library, advance),
                 calibrate=steps.calibration(opened.model, advance, trouble),
             )
             for label, part, rows in clusters.divided(name, pairs, reading, options["cluster"])

@@ -71,7 +71,7 @@ def test_both_read_the_same_texts_and_tokens(
 
 def test_both_know_the_same_model(llama: LlamaCapture, torch_capture: TorchCapture) -> None:
     assert torch_capture.identity == llama.identity
-    found = hf_identity(torch_capture._opened.model, llama.identity.name)
+    found = hf_identity(torch_capture.opened.model, llama.identity.name)
     assert found == llama.identity
     assert found.weights_id
 

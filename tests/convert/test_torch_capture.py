@@ -138,7 +138,7 @@ def test_the_last_block_is_read_before_the_final_norm(
 @pytest.mark.parametrize("batch_tokens", [1, 40, 4096])
 def test_batches_do_not_matter(capture: TorchCapture, batch_tokens: int) -> None:
     alone = np.concatenate([capture.capture([text]).rows for text in TEXTS])
-    batched = TorchCapture(capture._opened, batch_tokens=batch_tokens).capture(TEXTS)
+    batched = TorchCapture(capture.opened, batch_tokens=batch_tokens).capture(TEXTS)
     assert batched.rows == pytest.approx(alone, abs=1e-3)
     assert batched.n_tokens.tolist() == [len(text) for text in TEXTS]
 
@@ -207,7 +207,7 @@ def test_the_identity_comes_from_the_configuration(capture: TorchCapture, folder
 
 def test_progress_and_interrupt(capture: TorchCapture) -> None:
     seen: list[tuple[int, int, str]] = []
-    one_by_one = TorchCapture(capture._opened, batch_tokens=1)
+    one_by_one = TorchCapture(capture.opened, batch_tokens=1)
     one_by_one.capture(TEXTS, progress=lambda *told: seen.append(told))
     assert seen == [(i, 4, "texts") for i in (1, 2, 3, 4)]
 
@@ -216,7 +216,7 @@ def test_progress_and_interrupt(capture: TorchCapture) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         one_by_one.capture(TEXTS, progress=interrupt)
-    assert not any(block._forward_hooks for block in find_blocks(capture._opened.model))
+    assert not any(block._forward_hooks for block in find_blocks(capture.opened.model))
 
 
 def test_extraction_through_torch(capture: TorchCapture) -> None:
