@@ -73,7 +73,7 @@ class Kept:
         if self.folder is None or not self._path.is_file():
             return None
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            with self._path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 header = json.loads(file["header"].tobytes().decode())
                 arrays = {name: file[name] for name in _ARRAYS}
             sound = all(a.shape == self.shape and a.dtype == np.float32 for a in arrays.values())

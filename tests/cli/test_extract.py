@@ -183,13 +183,14 @@ def test_the_destination_is_checked_before_the_model_is_opened(
 
 def test_every_method_is_in_the_help(invoke: Invoke) -> None:
     from convert.directions import METHODS
+    from convert.optimise.refine import METHOD
 
-    assert tuple(METHODS) == _extract_options.METHOD_NAMES
+    assert (*METHODS, METHOD) == _extract_options.METHOD_NAMES
     words = invoke("extract", "--help").stdout.split()
-    assert all(name in "".join(words) for name in METHODS)
+    assert all(name in "".join(words) for name in _extract_options.METHOD_NAMES)
 
 
-@pytest.mark.parametrize("method", _extract_options.METHOD_NAMES)
+@pytest.mark.parametrize("method", _extract_options.METHOD_NAMES[:-1])
 def test_every_method_makes_a_vector(
     method: str, opened: Opened, pairs: Path, library: Library, invoke: Invoke
 ) -> None:
@@ -268,6 +269,19 @@ def test_options_that_make_no_sense(
     assert result.exit_code == 1
     assert error in result.stderr
     assert "Hint: " in result.stderr
+
+
+def test_without_torch_the_extra_is_named(
+    opened: Opened, pairs: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_file: Path
+) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for args in (("--method", "bipo"), ("--capture", "torch")):
+        result = invoke("extract", str(pairs), "-m", str(tiny_file), *args)
+        assert result.exit_code == 1
+        assert "torch, which is not installed" in result.stderr
+        assert "pip install 'edgesteer[convert]'" in result.stderr
 
 
 def test_a_folder_can_not_be_calibrated(invoke: Invoke, tmp_path: Path) -> None:

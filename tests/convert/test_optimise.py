@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from convert.capture.torch import TorchCapture
 from convert.extract import extract
@@ -20,24 +22,26 @@ from convert.pairs import ContrastPairs, Pair, Side
 from edgesteer.errors import ContextFullError, InputError
 from edgesteer.vector import ControlVector
 
-from .test_torch_capture import CONTEXT, WIDTH, save_model
+from .test_torch_capture import WIDTH, save_model
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
-torch = pytest.importorskip("torch")
+
 LAYERS = (2, 3)
+LONG = 256
 QUICK = Settings(steps=10, every=5, kl=0.02)
 
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> TorchCapture:
-    return TorchCapture.open(save_model(tmp_path_factory.mktemp("tiny-llama")), device="cpu")
+    folder = save_model(tmp_path_factory.mktemp("tiny-llama"), context=LONG)
+    return TorchCapture.open(folder, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def pairs() -> ContrastPairs:
     made = [
-        Pair(Side(f"so yes {a}", f"q{i}?"), Side(f"so no {a}", f"q{i}?"), i, f"line {i}")
+        Pair(Side(f"so {a} yes", f"q{i}?"), Side(f"so {a} no", f"q{i}?"), i, f"line {i}")
         for i, a in enumerate("abcdefghijklmnopqrstuvwx")
     ]
     return ContrastPairs("yes", tuple(made))
@@ -78,7 +82,7 @@ def test_the_answers_of_a_prompt_are_the_choices(
     assert (len(found.train), len(found.heldout)) == (20, 4)
     for positive, negative in (*found.train, *found.heldout):
         text = bytes(i - 2 for i in positive.ids[positive.start :])
-        assert len(text) == len("so yes a")
+        assert len(text) in (len("so a yes"), len("so a no"))
         assert positive.ids[: positive.start] == negative.ids[: negative.start]
     held = pairs.pairs[:4]
     given = choices_of(replace(pairs, pairs=pairs.pairs[4:], heldout=held), capture.tokens)
@@ -223,8 +227,8 @@ def test_bad_settings_and_starts_are_refused(run: Run, capture: TorchCapture) ->
         with pytest.raises(InputError, match="must be above 0"):
             Settings(**bad)  # type: ignore[arg-type]
     model = SteeredModel(capture.opened, LAYERS)
-    with pytest.raises(ContextFullError, match=f"a text has {CONTEXT + 1} tokens"):
-        model.texts([Choice(tuple([5] * (CONTEXT + 1)), 1)])
+    with pytest.raises(ContextFullError, match=f"a text has {LONG + 1} tokens"):
+        model.texts([Choice(tuple([5] * (LONG + 1)), 1)])
 
 
 def test_a_zero_start_is_refused(
@@ -234,3 +238,27 @@ def test_a_zero_start_is_refused(
     choices = choices_of(pairs, capture.tokens)
     with pytest.raises(InputError, match="is zero"):
         optimise(model, choices, neutral, np.zeros((2, WIDTH), np.float32))
+
+
+def test_on_the_command_line(
+    tmp_path: Path, pairs: ContrastPairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from edgesteer.cli import cli
+
+    monkeypatch.setenv("EDGESTEER_HOME", str(tmp_path / "home"))
+    rows = [
+        {"prompt": p.positive.user, "positive": p.positive.answer, "negative": p.negative.answer}
+        for p in pairs.pairs
+    ]
+    file, folder = tmp_path / "yes.jsonl", save_model(tmp_path / "model", context=LONG)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = ["extract", str(file), "-m", str(folder), "--capture", "torch", "--no-calibrate"]
+    more = ["--force", "--layers", "2", "--method", "bipo", "--steps", "1"]
+    result = CliRunner().invoke(cli, [*args, *more])
+    assert "Traceback" not in result.output
+    vector = ControlVector.load(tmp_path / "home" / "vectors" / "yes.gguf")
+    assert vector.layers == (2,)
+    assert vector.meta["method"] == METHOD
+    assert vector.meta["optimised"]["steps"] == 1

@@ -64,7 +64,9 @@ def save_tokenizer(folder: Path, *, adds_bos: bool) -> None:
     fast.save_pretrained(folder)
 
 
-def save_model(folder: Path, *, adds_bos: bool = False, **changes: Any) -> Path:
+def save_model(
+    folder: Path, *, adds_bos: bool = False, context: int = CONTEXT, **changes: Any
+) -> Path:
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
         vocab_size=258,
@@ -73,7 +75,7 @@ def save_model(folder: Path, *, adds_bos: bool = False, **changes: Any) -> Path:
         num_hidden_layers=LAYERS,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=context,
         initializer_range=0.3,
         bos_token_id=0,
         eos_token_id=1,
