@@ -25,8 +25,8 @@ demo: $(VENV)/.demo ## install into .venv (no torch) and show steering on the bu
 test: $(VENV)/.all ## install everything, torch included, and run all tests
 	@$(PY) -m pytest
 
-test-fast: $(VENV)/.all ## the tests that need neither torch nor a language model
-	@$(PY) -m pytest -m "not model and not gemma and not torch and not slow"
+test-fast: $(VENV)/.all ## the tests that need no torch, language model or browser
+	@$(PY) -m pytest -m "not model and not gemma and not torch and not browser and not slow"
 
 lint: $(VENV)/.all ## ruff: lint and formatting, without changing anything
 	$(BIN)/ruff check .

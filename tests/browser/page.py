@@ -6,6 +6,7 @@ Does not know what is tested.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,17 @@ from selenium.webdriver.remote.webelement import WebElement
 PATIENCE = 30.0
 
 
+def where(program: str) -> str:
+    """The path of a program, which must be there: a page that was not looked at is not tested."""
+    path = shutil.which(program)
+    assert path, f"install {program}: apt-get install chromium chromium-driver"
+    return path
+
+
 def open_chromium(folder: Path) -> Chrome:
     """Debian's chromium without a window; it keeps its profile in the folder."""
     options = ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = where("chromium")
     for flag in (
         "--headless",
         "--no-sandbox",
@@ -36,7 +44,7 @@ def open_chromium(folder: Path) -> Chrome:
     ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return Chrome(options, ChromeService("/usr/bin/chromedriver"))
+    return Chrome(options, ChromeService(where("chromedriver")))
 
 
 class Page:
