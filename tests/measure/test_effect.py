@@ -15,7 +15,10 @@ from convert.extract import extract
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, LayerRange, Model
 from edgesteer.measure.calibrate import calibrate
+from edgesteer.measure.candidate import CandidateWork, Measured, job
 from edgesteer.measure.divergence import DivergenceMeter
+from edgesteer.measure.questions import Questions, load_questions
+from edgesteer.measure.weights import LayerWeights
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -86,6 +89,21 @@ def test_strength_one_spends_the_budget(smollm2: Model, happy: ControlVector) ->
     assert happy.calibration.high > 1.0
     assert happy.recommended is not None
     assert isinstance(happy.recommended, LayerRange)
+
+
+def test_at_equal_damage_it_moves_items_and_a_random_vector_does_not(
+    smollm2: Model, happy: ControlVector, random: ControlVector
+) -> None:
+    asked = load_questions("happy").test
+    parts = {"test": Questions(asked.items[:6])}
+    layers = LayerWeights.of(dict.fromkeys(happy.recommended.resolve(smollm2.n_layer), 1.0))  # type: ignore[union-attr]
+    found = []
+    for vector in (happy, random):
+        work = CandidateWork(vector, parts, 0.15, "whole")
+        found.append(Measured.of(work.start(smollm2)(job(layers, "test"))))
+    assert 0.15 / 1.5 < found[0].kl < 0.15 * 1.5
+    assert found[0].effect > 4 * abs(found[1].effect)
+    assert found[0].wrong < 0.2
 
 
 def test_calibration_survives_the_file(happy: ControlVector, tmp_path: object) -> None:
