@@ -113,22 +113,30 @@ def sweep(vector: str, **options: Any) -> None:
         _show.print_json(to_dict(found, about))
     else:
         shown.show(found)
-    if options["picture"] is not None:
+    ones = {"as it was": 1.0} if about["calibrated"] else {}
+    if options["apply"] or options["out"] is not None:
+        ones["chosen"] = _apply(library, found, old, note(found, about), vector, name, options)
+    else:
+        _show.note(f"to keep the choice: edgesteer sweep {vector} --apply; no job is done twice")
+    _draw(found, about, ones, options)
+
+
+def _draw(
+    found: Sweep, about: dict[str, Any], calibrated: dict[str, float], options: dict[str, Any]
+) -> None:
+    """The picture and the page that were asked for."""
+    from edgesteer.cli import _show
+
+    if (picture := options["picture"]) is not None:
         from edgesteer.report.sweep_picture import save_sweep_picture
 
-        save_sweep_picture(found, options["picture"], title=str(about["vector"]))
-        _show.note(f"written to {options['picture']}")
-    if options["html"] is not None:
+        save_sweep_picture(found, picture, title=str(about["vector"]), calibrated=calibrated)
+        _show.note(f"written to {picture}")
+    if (page := options["html"]) is not None:
         from edgesteer.report.sweep_page import write_sweep_page
 
-        write_sweep_page(found, options["html"], about)
-        _show.note(f"written to {options['html']}")
-    if options["apply"] or options["out"] is not None:
-        _apply(library, found, old, note(found, about), vector, name, options)
-    else:
-        _show.note(
-            f"to keep the choice: edgesteer sweep {vector} --apply (nothing is measured anew)"
-        )
+        write_sweep_page(found, page, about, calibrated)
+        _show.note(f"written to {page}")
 
 
 def _check_places(options: dict[str, Any]) -> None:
@@ -187,6 +195,7 @@ def _run(
     about = {
         "vector": vector.name or Path(name).stem,
         "digest": vector.digest,
+        "calibrated": vector.calibration is not None,
         "model": model_name,
         "weights_id": model.identity.weights_id,
         "read_by": str(copy) if copied else "the model's own file",
@@ -256,8 +265,11 @@ def _apply(
     name: str,
     model_name: str,
     options: dict[str, Any],
-) -> None:
-    """Bakes the choice in, calibrates it on the model's own file, and keeps it."""
+) -> float:
+    """Bakes the choice in, calibrates it on the model's own file, and keeps it.
+
+    Returns the strength, of the vector before, that is 1 now.
+    """
     from edgesteer.cli import _open, _show
     from edgesteer.cli._progress import progress_bars
     from edgesteer.cli.vectors._keep import keep
@@ -269,7 +281,8 @@ def _apply(
         _open.open_model(model_name, options, library) as model,
         progress_bars() as advance,
     ):
-        new = calibrate(model, baked(old, found.chosen, note), progress=advance)
+        made = baked(old, found.chosen, note)
+        new = calibrate(model, made, progress=advance)
     out = options["out"]
     if out is None and looks_like_path(name, ".gguf"):
         out = name  # the very file that was swept
@@ -277,3 +290,5 @@ def _apply(
     band = new.calibration
     usable = f"; usable {band.low:.3g}..{band.high:.3g}" if band else ""
     _show.note(f"kept in {path}: layers {new.recommended}, strength 1 calibrated anew{usable}")
+    layer = found.chosen.layers[0]
+    return new.norms()[layer] / made.norms()[layer]

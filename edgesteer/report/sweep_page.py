@@ -32,9 +32,17 @@ if TYPE_CHECKING:
 __all__ = ["verdict", "write_sweep_page"]
 
 
-def write_sweep_page(found: Sweep, path: Path, about: Mapping[str, Any]) -> Path:
-    """Writes the page. Raises MissingExtraError and FileWriteError."""
-    return write_report(path, _report(found, about))
+def write_sweep_page(
+    found: Sweep,
+    path: Path,
+    about: Mapping[str, Any],
+    calibrated: Mapping[str, float] | None = None,
+) -> Path:
+    """Writes the page; `calibrated` has the strengths that calibration calls 1, by role.
+
+    Raises MissingExtraError and FileWriteError.
+    """
+    return write_report(path, _report(found, about, calibrated or {}))
 
 
 def verdict(found: Sweep) -> tuple[str, str]:
@@ -54,7 +62,7 @@ def verdict(found: Sweep) -> tuple[str, str]:
     return "On test items the choice is no different from the layers as they were.", "warn"
 
 
-def _report(found: Sweep, about: Mapping[str, Any]) -> Report:
+def _report(found: Sweep, about: Mapping[str, Any], calibrated: Mapping[str, float]) -> Report:
     work = found.work
     text, tone = verdict(found)
     points = [
@@ -63,7 +71,7 @@ def _report(found: Sweep, about: Mapping[str, Any]) -> Report:
     ]
     sections = [
         Section("Layers and strengths", _maps(found)),
-        Section("Dose and effect", _dose(found)),
+        Section("Dose and effect", _dose(found, calibrated)),
         Section("Candidates", _candidates(found)),
         Section("How to read it", [Prose(_READING)]),
     ]
@@ -112,14 +120,15 @@ def _maps(found: Sweep) -> list[Block]:
     return blocks
 
 
-def _dose(found: Sweep) -> list[Block]:
+def _dose(found: Sweep, calibrated: Mapping[str, float]) -> list[Block]:
     if not found.tested:
         return [Prose(["There are no test items."])]
     return [
         Figure(
-            dose_svg(found, "dose"),
+            dose_svg(found, "dose", calibrated),
             "Strength against the shift of m on test items.",
-            "The band is a 95 % bootstrap interval over items.",
+            "The band is a 95 % bootstrap interval over items; a large point is strength 1 as "
+            "calibrated.",
         ),
         _tests(found.tested),
     ]

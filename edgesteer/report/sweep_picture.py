@@ -5,6 +5,8 @@ Knows nothing of how a sweep is measured.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["candidates_svg", "dose_svg", "layers_svg", "save_sweep_picture"]
 
 Wide = npt.NDArray[np.float64]
+#: Strengths, of the vector in its natural proportions, that calibration calls 1, by role.
+Calibrated = Mapping[str, float]
 _CONTOURS = (0.05, 0.1, 0.2, 0.4)
 
 
@@ -47,12 +51,12 @@ def layers_svg(found: Sweep, key: str) -> str:
         return page_svg(figure, key)
 
 
-def dose_svg(found: Sweep, key: str) -> str:
+def dose_svg(found: Sweep, key: str, calibrated: Calibrated | None = None) -> str:
     """Strength against effect and damage on test items; "" without test items."""
     if not found.tested:
         return ""
     with drawing(7.2, 3.4) as (figure, axes):
-        _draw_dose(axes, found)
+        _draw_dose(axes, found, calibrated)
         return page_svg(figure, key)
 
 
@@ -63,11 +67,13 @@ def candidates_svg(found: Sweep, key: str) -> str:
         return page_svg(figure, key)
 
 
-def save_sweep_picture(found: Sweep, path: Path, *, title: str) -> Path:
+def save_sweep_picture(
+    found: Sweep, path: Path, *, title: str, calibrated: Calibrated | None = None
+) -> Path:
     """Writes an .svg or .png file with all of them. Raises InputError and FileWriteError."""
-    draws = [_draw_candidates]
+    draws: list[Callable[[Any, Sweep], None]] = [_draw_candidates]
     if found.tested:
-        draws.insert(0, _draw_dose)
+        draws.insert(0, partial(_draw_dose, calibrated=calibrated))
     if len(found.singles) > 1:
         draws.insert(0, _draw_layers)
     with drawing(7.2, 3.5 * len(draws)) as (figure, _):
@@ -114,16 +120,22 @@ def _grid(result: Result, measured: Measured) -> tuple[Wide, Wide, Wide]:
     return np.asarray(curve.strengths), np.asarray(curve.means) - plain, np.asarray(kl, float)
 
 
-def _draw_dose(axes: Any, found: Sweep) -> None:
+def _draw_dose(axes: Any, found: Sweep, calibrated: Calibrated | None = None) -> None:
     """Shift of m on test items with its interval, for each role; KL of the choice beside it."""
     from edgesteer.measure.stats import mean_interval
 
+    marks = calibrated or {}
     for colour, tested in zip(SERIES, found.tested, strict=False):
         x, rows = _shifts(tested)
         bands = [mean_interval(row, seed=1) for row in rows]
         label = f"{tested.role}: {tested.weights}"
         width = 2.2 if tested.role == "chosen" else 1.2
         axes.plot(x, [b.value for b in bands], color=colour, linewidth=width, label=label)
+        if tested.role in marks:
+            at = marks[tested.role] / tested.measured.strength
+            height = float(np.interp(at, x, [b.value for b in bands]))
+            axes.plot(at, height, "o", color=colour, markersize=7, zorder=4)
+            axes.annotate("strength 1", (at, height), (6, -12), textcoords="offset points")
         if tested.role == "chosen":
             low, high = [b.low for b in bands], [b.high for b in bands]
             axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)

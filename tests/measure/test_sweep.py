@@ -189,7 +189,9 @@ def test_a_record_holds_what_its_figures_are_made_of(tiny_model: Model) -> None:
 def test_a_page_and_pictures_are_written(tiny_model: Model, tmp_path: Path) -> None:
     found = _sweep(tiny_model, Planted(13.0, 2.0))
     about = {"vector": "v", "model": "m", "items": "calm", "read_by": "itself", "digest": "0"}
-    page = write_sweep_page(found, tmp_path / "s.html", about).read_text(encoding="utf-8")
+    one = {"chosen": 0.5}
+    page = write_sweep_page(found, tmp_path / "s.html", about, one).read_text(encoding="utf-8")
+    assert page.count(">strength 1<") == 1
     assert page.count("<svg") == 3
     assert "<script" not in page
     assert str(found.chosen) in page
