@@ -86,6 +86,8 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     >>> did_you_mean("clam", ["calm", "formal"])
     'Did you mean calm?'
     """
+    if len(word) > _LONGEST:  # nobody means it, and comparing takes long
+        return ""
     known = {name.casefold(): name for name in words}
     near = get_close_matches(word.casefold(), known, n=2, cutoff=0.6)
     return f"Did you mean {' or '.join(known[name] for name in near)}?" if near else ""

@@ -64,7 +64,8 @@ TERM_KEYS = (
 
 _OPTIONS = ("if", "scope", "unit", "close", "hold", "on", "decay", "after", "toward", "by")
 _WRITTEN = ("if", "scope", "unit", "close", "hold", "positions", "decay", "after", "toward", "by")
-_VALUE = r'(?:[^\s"&]|"(?:[^"]|"")*")*'
+# A doubled quote ends one quoted piece and begins the next: the text can be cut in one way only.
+_VALUE = r'(?:[^\s"&]|"[^"]*")*'
 _TERM = re.compile(
     rf"(?:(?P<op>{'|'.join(OPERATIONS)}):)?(?P<name>{NAME})"
     rf'(?:=(?P<strength>[^\s"@?]*))?(?:@(?P<layers>[^\s"?]*))?'

@@ -7,10 +7,13 @@ last block, unsteered, at unit length; the token at the start that says nothing 
 from __future__ import annotations
 
 import base64
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,6 +27,9 @@ from edgesteer.server.http import read_json, served_of
 if TYPE_CHECKING:
     from edgesteer.model import Model
     from edgesteer.server.state import Served
+
+FloatArray = npt.NDArray[np.float32]
+_TOGETHER = 8  # texts that are read at once, before looking whether the client is still there
 
 __all__ = ["embeddings", "model_facts", "models"]
 
@@ -89,14 +95,20 @@ async def embeddings(request: Request) -> Response:
     served = served_of(request)
     asked = read_embedding(await read_json(request), served)
     await served.in_thread(served.applied, asked.model, None)
-    rows, n_tokens = [], 0
-    for index, text in enumerate(asked.texts):  # one by one, so that answers go on in between
-        work = served.in_thread(embed, served.model, text)
-        row, count = await unless_gone(request.receive, work)
+    rows: list[dict[str, Any]] = []
+    n_tokens, end = 0, time.monotonic() + served.limits.seconds
+    for start in range(0, len(asked.texts), _TOGETHER):
+        if time.monotonic() > end:
+            raise RequestError(
+                503, "the time for this request is up", code="timeout", retry_after=5
+            )
+        work = served.in_thread(embed, served.model, asked.texts[start : start + _TOGETHER])
+        found, count = await unless_gone(request.receive, work)
         n_tokens += count
-        packed = base64.b64encode(row.astype("<f4").tobytes()).decode()
-        value = packed if asked.base64 else [float(x) for x in row]
-        rows.append({"object": "embedding", "index": index, "embedding": value})
+        for row in found:
+            packed = base64.b64encode(row.astype("<f4").tobytes()).decode()
+            value = packed if asked.base64 else row.tolist()
+            rows.append({"object": "embedding", "index": len(rows), "embedding": value})
     body: dict[str, Any] = {
         "object": "list",
         "data": rows,
@@ -106,17 +118,21 @@ async def embeddings(request: Request) -> Response:
     return JSONResponse(body | ({"ignored": list(asked.ignored)} if asked.ignored else {}))
 
 
-def embed(model: Model, text: str) -> tuple[np.ndarray[Any, np.dtype[np.float32]], int]:
-    """The embedding of a text, float32 [n_embd] at unit length, and how many tokens it has.
+def embed(model: Model, texts: Sequence[str]) -> tuple[FloatArray, int]:
+    """The embeddings of texts, float32 [n, n_embd] at unit length, and how many tokens they have.
 
     Raises RequestError (422) when this model's residual stream can not be read.
     """
-    tokens = model.tokenize(text)
-    skipped = min(len(tokens) - len(model.tokenize(text, special=False)), len(tokens) - 1)
+    tokens = [model.tokenize(text) for text in texts]
+    bare = [model.tokenize(text, special=False) for text in texts]
+    spans = [
+        max(min(len(whole) - len(part), len(whole) - 1), 0)
+        for whole, part in zip(tokens, bare, strict=True)
+    ]
     try:
         rows = model.capture(
-            [tokens], layers=[model.n_layer - 1], positions="mean", spans=[max(skipped, 0)]
-        ).rows
+            tokens, layers=[model.n_layer - 1], positions="mean", spans=spans
+        ).rows[:, 0]
     except EngineError as error:
         if type(error) is not EngineError:
             raise
@@ -124,6 +140,5 @@ def embed(model: Model, text: str) -> tuple[np.ndarray[Any, np.dtype[np.float32]
             422, f"this model gives no embeddings: {error.message}", error.hint,
             code="embeddings_not_supported",
         ) from error  # fmt: skip
-    row = rows[0, 0].astype(np.float64)
-    length = float(np.linalg.norm(row))
-    return (row / length if length else row).astype(np.float32), len(tokens)
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32), sum(map(len, tokens))

@@ -36,6 +36,7 @@ class Applied:
 
 
 _MOST_EDITS = 16
+_LONGEST = 256  # characters of one term, on average
 
 
 class Binder:
@@ -50,6 +51,7 @@ class Binder:
 
         Raises FieldError (422), which blames the field `steering`, for all that is wrong with it.
         """
+        self._check_size(value)
         try:
             steering = Steering.parse(value) if isinstance(value, str) else _from_object(value)
             if len(steering) > self._most_terms:
@@ -62,6 +64,15 @@ class Binder:
             raise FieldError(
                 "steering", failure.message, failure.hint, code=failure.code
             ) from error
+
+    def _check_size(self, value: str | Mapping[str, Any] | None) -> None:
+        """Refuse what would take long to read, before it is read. Raises FieldError."""
+        terms = value.get("terms", value) if isinstance(value, Mapping) else ()
+        too_long = isinstance(value, str) and len(value) > _LONGEST * self._most_terms
+        if too_long or (isinstance(terms, (list, dict)) and len(terms) > 2 * self._most_terms):
+            raise FieldError(
+                "steering", "the steering is too long", f"{self._most_terms} terms may be"
+            )
 
     def bind(self, steering: Steering) -> Steering:
         """A steering whose names are bound and which fits the model. Raises EdgesteerError."""

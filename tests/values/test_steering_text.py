@@ -104,6 +104,7 @@ def test_canonical_text(text: str, canonical: str | None) -> None:
         ("calm = 1", "can not start with '='"),
         ("=1", "can not start with '=1'"),
         ('"calm', "not closed"),
+        ("calm=1?if=" + '"' * 2001, "not closed"),  # in as many ways as there are to pair them
         ('ca"lm', "not closed"),
         ('ca"l"m', "not a steering term"),
         ("calm=1=2", "strength"),
