@@ -17,7 +17,7 @@ from edgesteer.cli import _options as shared
 from edgesteer.cli._complete import traits
 
 if TYPE_CHECKING:
-    from edgesteer.errors import EdgesteerError
+    from edgesteer.errors import EdgesteerError, PairsError
     from edgesteer.library import Library
     from edgesteer.vector import ControlVector
 
@@ -89,16 +89,11 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
             )
             for label, part, rows in clusters.divided(name, pairs, reading, options["cluster"])
         ]
+    facts: dict[str, Any] = {} if opened.copy is None else {"working_copy": str(opened.copy)}
+    facts |= {} if answers is None else {"answers": answers.meta}
+    vectors = [vector.with_(meta={**vector.meta, **facts}) for vector in vectors]
+    trouble += _judged(vectors, options)
     for vector in vectors:
-        if opened.copy is not None:
-            vector = vector.with_(meta={**vector.meta, "working_copy": str(opened.copy)})
-        if answers is not None:
-            vector = vector.with_(meta={**vector.meta, "answers": answers.meta})
-        quality = vector.meta["quality"]
-        for warning in quality["warnings"]:
-            click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
-        if quality["failed"]:
-            trouble.append(steps.failure(quality["verdict"], options))
         _report(vector, library, vector.name, model_name, options)
     if answers is not None:
         _show.note(str(answers))
@@ -108,6 +103,19 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
         show_error(error)
     if trouble:
         ctx.exit(1)
+
+
+def _judged(vectors: list[ControlVector], options: dict[str, Any]) -> list[PairsError]:
+    """Warnings on stderr, and what is wrong with vectors that are kept all the same.
+
+    Raises PairsError, before anything is written, for one that is not to be kept.
+    """
+    from edgesteer.cli._extract_steps import failure
+
+    qualities = [vector.meta["quality"] for vector in vectors]
+    for warning in dict.fromkeys(text for q in qualities for text in q["warnings"]):
+        click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
+    return [failure(q["verdict"], options) for q in qualities if q["failed"]]
 
 
 def _report(
