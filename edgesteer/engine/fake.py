@@ -87,6 +87,7 @@ class FakeModel(Model):
         self.n_layer, self.n_embd = self.identity.n_layer, self.identity.n_embd
         self.name, self.path, self.device = name, Path(f"{name}.gguf"), "no device"
         self.library, self.n_ctx, self.n_seq, self.threads = library or Library(), n_ctx, 4, 1
+        self.queue = 1024
         self._answer, self._delay, self._steerable = answer, delay, True
         self._words: list[str] = []
         self._scheduler: Any = _Writers(self._write)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -178,3 +182,70 @@ def test_what_is_cut_off_is_counted(server: Running) -> None:
         if x.startswith('edgesteer_answers_total{carrier="none",finish="cancelled"')
     ]
     assert float(line.split()[-1]) >= 1
+
+
+ENDLESS = """
+from edgesteer.engine.fake import FakeModel
+from edgesteer.server.app import create_app
+from edgesteer.server.run import bind, run
+from edgesteer.server.settings import Settings
+
+settings = Settings(port=0)
+listening = bind(settings)
+print(listening.getsockname()[1], flush=True)
+with FakeModel(answer=lambda prompt, steering: "word " * 600, delay=0.1) as model:
+    run(create_app(model, settings), listening, drain=1)
+    print("ended", flush=True)
+"""
+
+
+def test_what_does_not_end_within_the_drain_is_cut_off() -> None:
+    """The answer takes a minute, the drain a second."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        stream = stream_of(connection, "/v1/chat/completions", body)
+        chunks = [next(stream)]
+        process.terminate()
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            chunks += stream
+        assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks)
+        assert process.stdout.readline() == "ended\n"
+        process.kill()  # the fake model waits for its answers
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(serve: Serve) -> None:
+    """Answers of all kinds, failures and clients that hang up leave nothing behind."""
+    running = serve("--slots", "4")
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"enum": ["yes"]}}}
+
+    def some(rounds: int) -> int:
+        for i in range(rounds):
+            running.chat(f"{i} x", steering=f"calm={i % 7 / 10}", seed=i)
+            running.chat(stream=True, n=2, logprobs=True, top_logprobs=3)
+            running.chat(response_format=schema, logit_bias=None)
+            running.chat(steering="clam=1")
+            running.post("/api/compare", {"prompt": f"{i}", "max_tokens": 4, "watch": "calm"})
+            running.put("/api/steering", {"steering": f"formal={i % 5 / 10}"})
+            stream = stream_of(running.connect(), "/v1/chat/completions", chat_body(**LONG))
+            next(stream)
+            stream.close()
+        return resident(running.process.pid)
+
+    before = some(60)
+    assert some(120) - before < 3 << 20
+
+
+def resident(pid: int) -> int:
+    """Bytes in memory now."""
+    done = subprocess.run(
+        ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout) * 1024

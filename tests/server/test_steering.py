@@ -157,6 +157,17 @@ def test_the_live_default_turns_running_answers_that_follow_it(serve: Serve) -> 
     assert running.put("/api/steering", {"steering": ""}).json["following"] == 0
 
 
+def test_requests_with_different_steering_share_a_batch(serve: Serve) -> None:
+    """Alone an added vector is native; beside another steering it is written by the callback."""
+    running = serve("--slots", "2")
+    long = chat_body(max_tokens=1500, stream=True, steering="formal=1")
+    beside = stream_of(running.connect(), "/v1/chat/completions", long)
+    next(beside)
+    assert running.chat(steering="calm=1").json["steering"]["carrier"] == "callback"
+    next(beside)  # it has not ended meanwhile
+    beside.close()
+
+
 def test_a_vector_given_by_its_path_at_the_start_keeps_that_name(serve: Serve, shelf: Any) -> None:
     path = str(shelf / "vectors" / "calm.gguf")
     running = serve("-s", f"{path}=0.5")
