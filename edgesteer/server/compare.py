@@ -6,6 +6,7 @@ states no steering, so that a slider turns it while it is being written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ async def _events(served: Served, answers: Answers, applied: Applied) -> AsyncIt
 
 
 def _reading(found: Reading) -> dict[str, Any]:
-    values = {name: round(value, 6) for name, value in found.values.items()}
+    values = {k: round(value, 6) for k, value in found.values.items() if math.isfinite(value)}
     return {
         "position": found.position,
         "text": found.text,

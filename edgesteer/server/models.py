@@ -102,7 +102,8 @@ async def embeddings(request: Request) -> Response:
             raise RequestError(
                 503, "the time for this request is up", code="timeout", retry_after=5
             )
-        work = served.in_thread(embed, served.model, asked.texts[start : start + _TOGETHER])
+        some = asked.texts[start : start + _TOGETHER]
+        work = served.in_thread(embed, served.model, some, waits=True)
         found, count = await unless_gone(request.receive, work)
         n_tokens += count
         for row in found:
@@ -140,5 +141,10 @@ def embed(model: Model, texts: Sequence[str]) -> tuple[FloatArray, int]:
             422, f"this model gives no embeddings: {error.message}", error.hint,
             code="embeddings_not_supported",
         ) from error  # fmt: skip
+    if not np.isfinite(rows).all():
+        raise RequestError(
+            422, "the model's numbers overflowed on one of these texts", "shorten it",
+            code="embeddings_not_supported",
+        )  # fmt: skip
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     return (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32), sum(map(len, tokens))

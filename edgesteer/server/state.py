@@ -66,14 +66,19 @@ class Served:
         self._usual_s = 1.0  # that an answer takes, lately
         self.turning, self.saving = asyncio.Lock(), asyncio.Lock()
         # These belong to the event loop, and are made when it runs.
-        self._limiter: CapacityLimiter | None = None
+        self._limiters: dict[bool, CapacityLimiter] = {}
         self._mailbox: Mailbox | None = None
 
-    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """`work(*arguments)` on a thread; it is waited for whatever happens."""
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(_THREADS)
-        return await to_thread.run_sync(work, *arguments, limiter=self._limiter)
+    async def in_thread(
+        self, work: Callable[..., Any], *arguments: Any, waits: bool = False
+    ) -> Any:
+        """`work(*arguments)` on a thread; it is waited for whatever happens.
+
+        Work that `waits` for the engine has threads of its own, so that it holds up nothing else.
+        """
+        if waits not in self._limiters:
+            self._limiters[waits] = CapacityLimiter(_THREADS)
+        return await to_thread.run_sync(work, *arguments, limiter=self._limiters[waits])
 
     # -- who is meant
 
@@ -137,7 +142,11 @@ class Served:
             if own is None:
                 return Applied(self.live.steering, "default", box, self.system, self.sampling)
             return Applied(own, "request", box, self.system, self.sampling)
-        base = self._bound(recipe)
+        try:
+            base = self._bound(recipe)
+        except EdgesteerError as error:
+            failure = self.failure(error)
+            raise FieldError("model", failure.message, failure.hint, code=failure.code) from error
         total = base if own is None else base.updated(own)
         return Applied(
             total, "recipe" if own is None else "request", box, recipe.system, recipe.sampling
@@ -175,9 +184,8 @@ class Served:
     def _bound(self, recipe: Recipe) -> Steering:
         """A recipe's steering; a person wrote it here, so that it may name files by their path."""
         library, identity = self.model.library, self.model.identity
-        return self.model.bind(
-            recipe.steering.bind(lambda name: library.load_vector(name, identity)), _pass
-        )
+        bound = recipe.steering.bind(lambda name: library.load_vector(name, identity))
+        return self.model.prepare(bound, _pass)
 
     def watched(self, texts: Sequence[str]) -> dict[str, Readout]:
         """The read-outs that a request names, by name. Reads files: runs on a thread.

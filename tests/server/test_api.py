@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,19 @@ def test_a_damaged_recipe_is_told_of(server: Running, shelf: Path) -> None:
         damaged.unlink()
 
 
+def test_a_recipe_whose_vector_is_gone_says_so(server: Running, shelf: Path) -> None:
+    (shelf / "recipes").mkdir(exist_ok=True)
+    gone = shelf / "recipes" / "gone.toml"
+    gone.write_text('format = 1\nname = "gone"\n[[steer]]\nvector = "lost"\n')
+    try:
+        [row] = server.get("/api/recipes").json["recipes"]
+        assert "lost" in row["problem"]
+        answer = server.chat(model="tiny+gone")
+        assert (answer.status, answer.error["param"]) == (422, "model")
+    finally:
+        gone.unlink()
+
+
 def test_a_recipe_of_another_model_is_no_model_here(server: Running, shelf: Path) -> None:
     (shelf / "recipes").mkdir(exist_ok=True)
     other = shelf / "recipes" / "other.toml"
@@ -234,6 +248,15 @@ def test_embeddings(server: Running) -> None:
     packed = server.post("/v1/embeddings", {"input": "Hi", "encoding_format": "base64"}).json
     raw = np.frombuffer(base64.b64decode(packed["data"][0]["embedding"]), "<f4")
     assert np.allclose(raw, rows[0], atol=1e-3)
+
+
+def test_many_embeddings_hold_up_no_answer(server: Running) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        texts = ["x" * 500] * 12
+        read = [pool.submit(server.post, "/v1/embeddings", {"input": texts}) for _ in range(6)]
+        said = [pool.submit(server.say) for _ in range(4)]
+        assert len({answer.result() for answer in said}) == 1
+        assert all(len(answer.result().json["data"]) == 12 for answer in read)
 
 
 @pytest.mark.parametrize(
