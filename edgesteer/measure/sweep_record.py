@@ -68,6 +68,9 @@ def note(found: Sweep, about: Mapping[str, Any]) -> dict[str, Any]:
         "mode": found.work.mode,
         "candidates": len(found.candidates),
         "items": about.get("items", ""),
+        "singles": {
+            str(one.weights.layers[0]): round(one.measured.effect, 4) for one in found.singles
+        },
         "validation": {"effect": round(best.measured.effect, 4), "wrong": best.measured.wrong},
     }
     tested = found.test("chosen")

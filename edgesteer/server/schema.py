@@ -89,6 +89,9 @@ class _Checker:
                 self._count(item, most)
 
     def _check_words(self, value: dict[str, Any]) -> None:
+        ref = value.get("$ref")
+        if isinstance(ref, str) and not ref.startswith("#/"):
+            raise self._refused(f"refers to {ref[:80]!r}", "refer to its own: #/$defs/...")
         if isinstance(value.get("pattern"), str):
             raise self._refused("has a pattern", "leave patterns out, or use enum or format")
         if isinstance(value.get("allOf"), list) and len(value["allOf"]) > 1:

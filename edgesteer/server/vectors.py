@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgesteer.errors import EdgesteerError, NotFoundError
+from edgesteer.errors import EdgesteerError, LayerError, NotFoundError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 from edgesteer.library import Library
 from edgesteer.monitor.readout import Readout
 from edgesteer.names import looks_like_path
 from edgesteer.server.errors import FieldError
+from edgesteer.terms import Term
 from edgesteer.vector import ControlVector
 
 __all__ = ["NamedVectors"]
@@ -119,20 +120,14 @@ def _facts(name: str, vector: ControlVector | None, problem: str) -> dict[str, A
     if vector is None:
         nothing: dict[str, Any] = {"band": None, "recommended": None, "range": "", "layers": []}
         return row | nothing | {"has_readout": False, "per_layer": {}, "verdict": ""}
-    band, quality, recommended = vector.calibration, meta.get("quality"), vector.recommended
+    band, quality = vector.calibration, meta.get("quality")
     verdict = quality.get("verdict") if isinstance(quality, dict) else ""
     layers = list(vector.layers)
-    n_layer = vector.model.n_layer if vector.model else layers[-1] + 1
     norms = [round(norm, 6) for norm in vector.norms().values()]
     return row | {
         "has_readout": Readout.of(vector) is not None,
         "band": {"low": band.low, "high": band.high} if band else None,
-        "recommended": {
-            "text": str(recommended),
-            "layers": [n for n in recommended.resolve(n_layer) if n in vector.layers],
-        }
-        if recommended
-        else None,
+        "recommended": _recommended(vector),
         "range": str(LayerRange.of(layers)),
         "layers": layers,
         "per_layer": {"norm": norms, **_figures(meta, layers)},
@@ -140,12 +135,29 @@ def _facts(name: str, vector: ControlVector | None, problem: str) -> dict[str, A
     }
 
 
+def _recommended(vector: ControlVector) -> dict[str, Any] | None:
+    """The recommended layers that it carries; None for all, and for what makes no sense."""
+    if vector.recommended is None:
+        return None
+    try:
+        layers = Term("v", vector=vector).resolved_layers(
+            vector.model.n_layer if vector.model else vector.layers[-1] + 1
+        )
+    except LayerError:
+        return None
+    return {"text": str(vector.recommended), "layers": list(layers)}
+
+
 def _figures(meta: Mapping[str, Any], layers: list[int]) -> dict[str, list[float | None]]:
     """What is known of each layer, in the order of `layers`; a file may say anything."""
-    quality = meta.get("quality")
+    quality, sweep = meta.get("quality"), meta.get("sweep")
+    found: dict[str, list[float | None]] = {}
+    alone = sweep.get("singles") if isinstance(sweep, dict) else None
+    if isinstance(alone, dict) and all(isinstance(x, (int, float)) for x in alone.values()):
+        found["effect"] = [alone.get(str(layer)) for layer in layers]
     if not isinstance(quality, dict):
-        return {}
-    read, found = quality.get("layers"), {}
+        return found
+    read = quality.get("layers")
     for key in ("agreement", "discriminability", "stability"):
         values = quality.get(key)
         if not (isinstance(read, list) and isinstance(values, list) and len(read) == len(values)):

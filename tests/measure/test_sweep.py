@@ -183,6 +183,7 @@ def test_a_record_holds_what_its_figures_are_made_of(tiny_model: Model) -> None:
     assert record["test"][0]["effect_interval"]["n"] == len(ITEMS)
     told = note(found, {"items": "calm"})
     assert told["chosen"]["weights"] == found.chosen.to_dict()
+    assert sorted(map(int, told["singles"])) == [c.weights.layers[0] for c in found.singles]
     json.dumps(told, allow_nan=False)
 
 

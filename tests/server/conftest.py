@@ -16,6 +16,8 @@ from edgesteer.identity import read_model_identity
 from ..tiny import write_model
 from .running import Running
 
+# What a file may say of itself, and what a sweep writes.
+ODD = {"quality": {"layers": "x", "agreement": 3}, "sweep": {"singles": {"1": 0.5}}}
 Serve = Callable[..., Running]
 
 
@@ -40,6 +42,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         library.save_vector(vector, name)
     stranger = ControlVector({1: np.ones(8)}, name="stranger")
     library.save_vector(stranger, "stranger")
+    odd = ControlVector({1: np.ones(64)}, name="odd", recommended="7-9", meta=ODD)
+    library.save_vector(odd, "odd")
     return home
 
 

@@ -56,7 +56,9 @@ def test_vectors(server: Running) -> None:
     assert rows["formal"]["band"] is None
     assert not stranger["fits"]
     assert "wide" in stranger["problem"]
-    assert list(rows)[-1] == "stranger"
+    assert [name for name, row in rows.items() if not row["fits"]] == ["odd", "stranger"]
+    assert rows["odd"]["recommended"] is None
+    assert rows["odd"]["per_layer"] == {"norm": [8.0], "effect": [0.5]}
 
 
 def test_a_damaged_vector_hides_no_other(server: Running, shelf: Path) -> None:

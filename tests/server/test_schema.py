@@ -79,6 +79,7 @@ HOSTILE = {
     "long name": thing(**{"x" * 300: TEXT}),
     "elsewhere": {"$ref": "https://example.org/schema.json"},
     "a file": {"$ref": "file:///schema.json"},
+    "elsewhere, unused": {"$defs": {"x": {"$ref": "https://example.org/x.json"}}},
     "nowhere": {"$ref": "#/$defs/none"},
     "allOf": {"allOf": [thing(a=TEXT), thing(a=TEXT)]},
 }  # fmt: skip

@@ -5,6 +5,7 @@ import { el, svg } from "./dom.js";
 import { server } from "./store.js";
 
 const CURVES = {
+  effect: "effect of each layer alone",
   discriminability: "separation (d\u2032)",
   agreement: "agreement of the pairs",
   stability: "stability (split-half)",
@@ -41,8 +42,9 @@ export function layerPicker({ name, vector, layers, onchange }) {
     const top = Math.max(...known, 1e-9);
     const bottom = Math.min(0, ...known);
     const y = (value) => HEIGHT - (HEIGHT * ((value ?? bottom) - bottom)) / (top - bottom || 1);
-    const outline = values.map((value, i) => `${i},${y(value).toFixed(2)}`).join(" ");
-    const area = `0,${HEIGHT} ${outline} ${last},${HEIGHT}`;
+    const at = all.map((_, i) => i).filter((i) => values[i] !== null);
+    const outline = at.map((i) => `${i},${y(values[i]).toFixed(2)}`).join(" ");
+    const area = `${at[0] ?? 0},${HEIGHT} ${outline} ${at.at(-1) ?? last},${HEIGHT}`;
     const clip = `clip-${++clips}`;
     const runs = indexes(text).map((i) => svg("rect", { x: i - 0.5, y: 0, width: 1, height: HEIGHT }));
     chosen.replaceChildren(svg("polygon", { points: area, "clip-path": `url(#${clip})` }));
