@@ -1,7 +1,7 @@
 """`make bench`: run the measurements, print a table, write bench/out/bench.json.
 
 python -m bench                 everything
-python -m bench single process  some parts: single, batch, process, copies, sweep, serve
+python -m bench single process  some parts: single, watch, batch, process, copies, sweep, serve
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, copies, process, serve, single, sweeps
+from bench import batches, copies, process, serve, single, sweeps, watching
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "batch", "process", "copies", "sweep", "serve")
+PARTS = ("single", "watch", "batch", "process", "copies", "sweep", "serve")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -43,6 +43,8 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
         results["growth"] = _told("different / unsteered, as it grows", batches.growth(2))
         with Model.open("smollm2", n_ctx=8192, n_seq=16) as model:
             results["sharing"] = _told("one prompt, 16 strengths", batches.prompt_sharing(model))
+    if "watch" in parts:
+        results["watch"] = _told("one stream, watched", watching.cost(rounds))
     if "copies" in parts:
         results["copies"] = _told("the model in other formats", copies.formats())
     if "sweep" in parts:

@@ -10,8 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from bench.settings import N_TOKENS, PROMPT, random_vector
+
+if TYPE_CHECKING:
+    from edgesteer import Model
+    from edgesteer.monitor.readout import Readout
 
 
 class Process:
@@ -98,21 +103,39 @@ def _ours(path: str, n_ctx: int, threads: int, kind: str) -> Callable[[], float]
     model = (Hooked if kind in ("idle", "one", "half", "all") else Model).open(
         path, n_ctx=n_ctx, threads=threads
     )
+    kind, _, watched = kind.partition("watch-")
     layers = {
         "steered": range(10, 25),
+        "steered-": range(10, 25),
         "one": range(15, 16),
         "half": range(10, 25),
         "all": range(1, model.n_layer),
     }.get(kind)
     steer = random_vector(model, layers, 0.02) * 1.0 if layers else None
 
+    watch = _read_outs(model, watched) if watched else None
+
     def run() -> float:
         reply = model.ask(
-            PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+            PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True, watch=watch
         )
         return reply.timing.tokens_per_s
 
     return run
+
+
+def _read_outs(model: Model, what: str) -> list[Readout]:
+    """ "4": as many layers, read by one direction each; "1x8": one layer, read by eight."""
+    from edgesteer.monitor.readout import Readout
+
+    layers, _, each = what.partition("x")
+    last = model.n_layer - 2
+    vector = random_vector(model, range(1, model.n_layer))
+    return [
+        Readout.raw(vector, layer).renamed(f"{number} at {layer}")
+        for layer in range(last, last - int(layers), -1)
+        for number in range(int(each or 1))
+    ]
 
 
 def main(kind: str, path: str, n_ctx: int, threads: int, text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -34,7 +35,7 @@ CALLBACK = {
 
 def decode_speed(rounds: int) -> dict[str, Any]:
     """Tokens a second of one stream against its rivals, each in its own process."""
-    figures = _race(RIVALS, rounds)
+    figures = race(RIVALS, rounds)
     return {
         "tokens_per_s": {name: median(values) for name, values in figures.items()},
         "plain / llama_cpp.Llama": ratio(figures, "edgesteer plain", "llama_cpp.Llama"),
@@ -45,7 +46,7 @@ def decode_speed(rounds: int) -> dict[str, Any]:
 
 def callback_cost(rounds: int) -> dict[str, Any]:
     """One stream with the eval callback rewriting no, some or all layers, against plain."""
-    figures = _race(CALLBACK, rounds)
+    figures = race(CALLBACK, rounds)
     return {
         "tokens_per_s": {name: median(values) for name, values in figures.items()},
         **{
@@ -54,7 +55,8 @@ def callback_cost(rounds: int) -> dict[str, Any]:
     }
 
 
-def _race(kinds: dict[str, str], rounds: int, n_ctx: int = 4096) -> dict[str, list[float]]:
+def race(kinds: Mapping[str, str], rounds: int, n_ctx: int = 4096) -> dict[str, list[float]]:
+    """Tokens a second of contenders, label -> kind, each in a process of its own."""
     with Model.open("smollm2", n_ctx=n_ctx) as model:
         path, threads = str(model.path), model.threads
         prompt = model.render([{"role": "user", "content": PROMPT}])
