@@ -5,7 +5,7 @@ Does not know how a vector is made (edgesteer.on_the_spot).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from edgesteer.errors import Cancelled
 if TYPE_CHECKING:
     from edgesteer.model import Model
     from edgesteer.steering import Steering
+    from edgesteer.vector import ControlVector
 
-__all__ = ["make_missing"]
+__all__ = ["make_missing", "make_readable"]
 
 
 def make_missing(model: Model, name: str, steering: Steering, options: Mapping[str, Any]) -> None:
@@ -35,6 +36,53 @@ def make_missing(model: Model, name: str, steering: Steering, options: Mapping[s
             raise Cancelled(
                 f"the vector {trait} was not finished, and nothing of it was kept"
             ) from None
+
+
+def make_readable(
+    model: Model, name: str, watch: Iterable[str], options: Mapping[str, Any]
+) -> None:
+    """Make what is to be watched and missing: vectors of built-in traits, and their read-outs.
+
+    Raises as `make_missing`, and what a watch that can not be read raises.
+    """
+    if options.get("no_make"):
+        return
+    from edgesteer.library_vectors import builtin_traits
+    from edgesteer.monitor.readout import Readout
+    from edgesteer.monitor.watching import parse_watch
+    from edgesteer.names import quote_name
+    from edgesteer.steering import Steering
+
+    asked = [item for text in watch for item in parse_watch(text)]
+    wanted = Steering.parse(" ".join(quote_name(each) for each, _ in asked))
+    make_missing(model, name, wanted, options)
+    for each in dict.fromkeys(each for each, layer in asked if layer is None):
+        if each in builtin_traits():
+            vector = model.library.load_vector(each, model.identity)
+            if Readout.of(vector) is None:
+                try:
+                    _fit(model, vector, each)
+                except KeyboardInterrupt:
+                    raise Cancelled(f"no read-out of {each} was kept") from None
+
+
+def _fit(model: Model, vector: ControlVector, trait: str) -> None:
+    from edgesteer.cli import _show
+    from edgesteer.cli._progress import progress_bars
+    from edgesteer.errors import PairsError
+    from edgesteer.monitor.examples import load_examples
+    from edgesteer.monitor.fit import fit_readout
+
+    _show.note(f"{trait} has no read-out yet: fitting it, once (--no-make reads raw)")
+    try:
+        with progress_bars() as advance:
+            readout = fit_readout(model, vector, load_examples(trait), progress=advance)
+    except PairsError as error:
+        _show.note(f"{error.message}: reading it raw")
+        return
+    path = model.library.find_vector(trait, model.identity)
+    readout.kept_with(vector).save(path)
+    _show.note(f"kept with the vector: {readout}")
 
 
 def _make(model: Model, name: str, trait: str, options: Mapping[str, Any]) -> None:

@@ -51,6 +51,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     as_json = options["as_json"]
     with _open.open_model(request.model, options, request.library) as model:
         _make.make_missing(model, request.model, request.steering, options)
+        _make.make_readable(model, request.model, options["watch"], options)
         steering = model.bind(request.steering)
         watch = model.readouts(options["watch"]) if options["watch"] else None
         stream = model.stream(

@@ -10,7 +10,7 @@ Knows nothing of how an answer is shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from edgesteer.names import NAME, unquote_name
 from edgesteer.plain import shown
 from edgesteer.vector import ControlVector
 
-__all__ = ["as_probe", "as_readouts"]
+__all__ = ["as_probe", "as_readouts", "parse_watch"]
 
 _ITEM = re.compile(rf"(?P<name>{NAME})(?:@(?P<layer>[0-9]{{1,6}}))?(?=\s|\Z)")
 _SHAPE = "write a vector's name, with @LAYER where it is to be read elsewhere: calm formal@12"
@@ -67,7 +67,8 @@ def _each(watch: Any, find: Find) -> Iterable[Readout]:
     elif isinstance(watch, ControlVector):
         yield _of(watch, None)
     elif isinstance(watch, str):
-        yield from _parsed(watch, find)
+        for name, layer in parse_watch(watch):
+            yield replace(_of(find(name), layer), name=name)
     elif isinstance(watch, Mapping):
         for name, item in watch.items():
             for readout in _each(item, find):
@@ -79,15 +80,15 @@ def _each(watch: Any, find: Find) -> Iterable[Readout]:
         raise InputError(f"{shown(watch)} can not be watched", _SHAPE)
 
 
-def _parsed(text: str, find: Find) -> Iterable[Readout]:
+def parse_watch(text: str) -> Iterator[tuple[str, int | None]]:
+    """(name, layer) of each vector in "calm formal@12". Raises InputError."""
     position = len(text) - len(text.lstrip())
     while position < len(text):
         match = _ITEM.match(text, position)
         if match is None:
             raise InputError(f"{text[position:][:60]!r} can not be watched", _SHAPE)
         name = unquote_name(match["name"])
-        layer = None if match["layer"] is None else int(match["layer"])
-        yield replace(_of(find(name), layer), name=name)
+        yield name, None if match["layer"] is None else int(match["layer"])
         rest = text[match.end() :]
         position = len(text) - len(rest.lstrip())
 

@@ -79,7 +79,8 @@ def test_run_reads_while_it_answers(
     opened: Opened, fitted: Library, transcript: Transcript, snapshot: SnapshotAssertion
 ) -> None:
     told = transcript(
-        *("run", "-s", "calm=0.5", "--watch", "calm", "--watch", "formal", "--seed", "1", "Rain?")
+        *("run", "-s", "calm=0.5", "--watch", "calm", "--watch", "formal", "--no-make"),
+        *("--seed", "1", "Rain?"),
     )
     assert told == snapshot
 
@@ -96,8 +97,25 @@ def test_chat_watches(
     opened: Opened, fitted: Library, transcript: Transcript, snapshot: SnapshotAssertion
 ) -> None:
     lines = ("Will it rain?", "/watch", "/watch formal", "And snow?", "/watch off", "/watch x")
-    told = transcript("chat", "--watch", "calm", "--seed", "1", input="\n".join(lines) + "\n")
+    told = transcript(
+        *("chat", "--watch", "calm", "--no-make", "--seed", "1"), input="\n".join(lines) + "\n"
+    )
     assert told == snapshot
+
+
+def test_a_trait_that_is_watched_gets_its_read_out_on_the_spot(
+    opened: Opened, vectors: Library, invoke: Invoke
+) -> None:
+    """By its held-out pairs; where they tell nothing apart, or with --no-make, it is read raw."""
+    refused = invoke("run", "--watch", "calm", "--no-make", "Hi")
+    assert "in raw units" in refused.stderr
+    made = invoke("run", "--watch", "calm", "Hi")
+    assert "calm has no read-out yet: fitting it" in made.stderr
+    kept = Readout.of(vectors.load_vector("calm"))
+    told = "kept with the vector" if kept else "does not tell these texts apart"
+    assert told in made.stderr
+    again = invoke("run", "--watch", "calm", "Hi")
+    assert ("fitting it" in again.stderr) == (kept is None)
 
 
 def test_the_bar_of_the_chat_has_a_gauge(fitted: Library) -> None:
@@ -113,7 +131,7 @@ def test_the_bar_of_the_chat_has_a_gauge(fitted: Library) -> None:
         session.handle("Will it rain?")
         values = session.gauge.values["calm"]
         assert f"{sum(values) / len(values):+.2f}" in session.status()
-        session.watch(None)
+        session.watch()
         assert "calm" not in session.status()
 
 

@@ -63,8 +63,11 @@ def chat(ctx: click.Context, /, name: str | None, **options: Any) -> None:
         else:
             writer = TerminalWriter() if at_terminal else PlainWriter()
         session = ChatSession(talk, model, request.library, writer, name=request.model, make=make)
+        session.make_readable = lambda watch: _make.make_readable(
+            model, request.model, watch, options
+        )
         if options["watch"]:
-            session.watch(options["watch"])
+            session.watch(*options["watch"])
         if at_terminal:
             from edgesteer.cli.chat.terminal import converse
 

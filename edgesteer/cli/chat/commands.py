@@ -81,7 +81,7 @@ def _on(session: ChatSession, _text: str) -> None:
 @_command("/watch [calm formal@12 | off]", "read vectors at each token, and shade the answer")
 def _watch(session: ChatSession, text: str) -> None:
     if text:
-        session.watch(None if text == "off" else text)
+        session.watch(*([] if text == "off" else [text]))
     for line in session.gauge.about():
         session.writer.note(line)
     if not session.gauge.readouts:

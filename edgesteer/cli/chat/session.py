@@ -5,9 +5,9 @@ Does not know the terminal: lines come in as text, words go out through a writer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgesteer.cli._shade import Gauge, Levels
 from edgesteer.cli._stream import follow
@@ -49,6 +49,8 @@ class ChatSession:
         self.writer = writer
         self.name = name
         self.make = make  # makes what a steering names and the library has not
+        #: the same for what is to be watched
+        self.make_readable: Callable[[Sequence[str]], None] = lambda _watch: None
         self.last: Reply | None = None
         self.gauge = Gauge({})  # what the last answer read
         self.turned = ""  # the vector that was turned last: the arrow keys turn it further
@@ -130,12 +132,13 @@ class ChatSession:
         self.make(steering)
         self.chat.set_steering(steering)
 
-    def watch(self, watch: Any) -> None:
-        """Read these at each token from the next answer on; None reads nothing.
+    def watch(self, *watch: str) -> None:
+        """Read these at each token from the next answer on; nothing, when none are named.
 
         Raises, and changes nothing, when they can not be read.
         """
-        readouts = {} if watch is None else self.model.readouts(watch)
+        self.make_readable(watch)
+        readouts = self.model.readouts(watch) if watch else {}
         self.gauge = Gauge(readouts)
         self.chat.options["watch"] = readouts or None
 
