@@ -1,7 +1,8 @@
 """`make bench`: run the measurements, print a table, write bench/out/bench.json.
 
 python -m bench                 everything
-python -m bench single process  some parts: single, watch, batch, process, copies, sweep, serve
+python -m bench single process  some parts: single, watch, batch, process, copies,
+                                planted, sweep, serve
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, copies, process, serve, single, sweeps, watching
+from bench import batches, copies, planted, process, serve, single, sweeps, watching
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "watch", "batch", "process", "copies", "sweep", "serve")
+PARTS = ("single", "watch", "batch", "process", "copies", "planted", "sweep", "serve")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
         results["watch"] = _told("one stream, watched", watching.cost(rounds))
     if "copies" in parts:
         results["copies"] = _told("the model in other formats", copies.formats())
+    if "planted" in parts:
+        results["planted"] = _told("noise until the cosine is below 0.9", planted.measure())
     if "sweep" in parts:
         results["sweeps"] = _told("sweeps", sweeps.measure())
     if "serve" in parts:
