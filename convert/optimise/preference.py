@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from convert.optimise.checkpoint import Kept, State
 from convert.optimise.choices import Choice, Choices
-from convert.optimise.steered import SteeredModel, Texts
+from convert.optimise.steered import Known, SteeredModel, Texts
 from edgesteer.errors import InputError
 
 __all__ = ["Optimised", "Settings", "optimise"]
@@ -139,14 +139,15 @@ class _Search:
         if not start.any():
             raise InputError("the vector to start from is zero", "give other pairs")
         self.model, self.settings, self._start = model, settings, start
-        self._pairs = choices.train
+        self._pairs = _both(model.read([one for pair in choices.train for one in pair]))
         self._texts = (*choices.train, *choices.heldout, tuple(neutral))
         # one coordinate of Adam is one typical coordinate of the direction at that layer
         norms = np.linalg.norm(start.astype(np.float64), axis=1, keepdims=True)
         self._unit = np.maximum(norms, norms.max() * 1e-3) / math.sqrt(start.shape[1])
-        self._neutral = model.texts(neutral)
+        self._neutral = model.batch(model.read(neutral))
         self._plain = model.distributions(self._neutral)
-        self._heldout = [self._prepare(part) for part in _parts(choices.heldout, settings.batch)]
+        heldout = _both(model.read([one for pair in choices.heldout for one in pair]))
+        self._heldout = [self._texts_of(part) for part in _parts(heldout, settings.batch)]
 
     def key(self, key: str) -> str:
         """sha256 (hex) of all that the result depends on."""
@@ -185,7 +186,7 @@ class _Search:
         kept = (first.astype(np.float32), second.astype(np.float32))
         return State(vector, *kept, best, step, (*state.history, effect))
 
-    def _batch(self, step: int) -> list[tuple[Choice, Choice]]:
+    def _batch(self, step: int) -> list[tuple[Known, Known]]:
         """The pairs of one step: every round takes all of them, in an order of its own."""
         size, n = min(self.settings.batch, len(self._pairs)), len(self._pairs)
         a_round = n // size
@@ -193,19 +194,18 @@ class _Search:
         at = (step % a_round) * size
         return [self._pairs[i] for i in order[at : at + size]]
 
-    def _prepare(self, pairs: Sequence[tuple[Choice, Choice]]) -> tuple[Texts, Any]:
-        """The texts of some pairs, positive ones first, with their plain log-probabilities."""
-        import torch
+    def _texts_of(self, pairs: Sequence[tuple[Known, Known]]) -> Texts:
+        """The texts of some pairs, positive ones first."""
+        return self.model.batch([pair[side] for side in (0, 1) for pair in pairs])
 
-        texts = self.model.texts([one for side in (0, 1) for one in (p[side] for p in pairs)])
-        with torch.no_grad():
-            return texts, self.model.logprobs(texts, None)
-
-    def _gradient(self, vector: Array, pairs: Sequence[tuple[Choice, Choice]]) -> Array:
+    def _gradient(self, vector: Array, pairs: Sequence[tuple[Known, Known]]) -> Array:
         """Of the loss at a constant KL: float32 [L, d]."""
         import torch
 
-        texts, plain = self._prepare(pairs)
+        texts = self._texts_of(pairs)
+        plain = self._tensor(
+            np.array([p[side].plain for side in (0, 1) for p in pairs], np.float32)
+        )
         v = self._tensor(vector).requires_grad_()
         for sign in (1, -1):
             change = self.model.logprobs(texts, sign * v) - plain
@@ -248,7 +248,7 @@ class _Search:
 
         v, found = self._tensor(vector), []
         with torch.no_grad():
-            for texts, _ in self._heldout:
+            for texts in self._heldout:
                 margins = []
                 for sign in (1, -1):
                     ours, theirs = self.model.logprobs(texts, sign * v).chunk(2)
@@ -262,9 +262,12 @@ class _Search:
         return torch.tensor(vector, device=self.model.model.device)
 
 
-def _parts(
-    pairs: Sequence[tuple[Choice, Choice]], size: int
-) -> list[Sequence[tuple[Choice, Choice]]]:
+def _both(known: Sequence[Known]) -> list[tuple[Known, Known]]:
+    """Pairs of what was read one after the other."""
+    return list(zip(known[::2], known[1::2], strict=True))
+
+
+def _parts(pairs: Sequence[tuple[Known, Known]], size: int) -> list[Sequence[tuple[Known, Known]]]:
     """Pairs in batches, those of like length together."""
-    ordered = sorted(pairs, key=lambda pair: max(len(one.ids) for one in pair))
+    ordered = sorted(pairs, key=lambda pair: max(len(one.lower) for one in pair))
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]

@@ -8,28 +8,46 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from convert.capture.torch_model import OpenModel, find_blocks
 from convert.optimise.choices import Choice
 from edgesteer.errors import ContextFullError
 
-__all__ = ["SteeredModel", "Texts"]
+__all__ = ["Known", "SteeredModel", "Texts"]
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Texts of one batch, padded on the right, with what the lower blocks make of them.
+READ_AT_ONCE = 16
+"""Texts that go through the lower blocks together."""
 
-    lower is the output of the first steered block, float [n, width, d], on the model's device.
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """One text, and what the lower blocks make of it.
+
+    lower is the output of the first steered block, float [tokens, d], on the model's device; plain
+    the log-probability of the text from its start on, unsteered.
     """
+
+    choice: Choice
+    lower: Any
+    plain: float
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts of one batch, padded on the right: tensors [n, width], lower [n, width, d]."""
 
     ids: Any
     mask: Any
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
     lower: Any
+
+
+class _Enough(Exception):  # noqa: N818 - no error: what lies above is not wanted
+    """Ends a forward pass behind the first steered block."""
 
 
 class SteeredModel:
@@ -42,41 +60,70 @@ class SteeredModel:
         self._packed = False  # whether a block's output comes in a tuple
         self.model.requires_grad_(False)
 
-    def texts(self, choices: Sequence[Choice]) -> Texts:
-        """Pads texts and runs the blocks below the first steered one, once and for all.
+    def read(self, choices: Sequence[Choice]) -> list[Known]:
+        """Runs texts through the plain model, once and for all.
 
         Raises ContextFullError for a text that is longer than the model takes.
         """
         import torch
 
-        width = max(len(one.ids) for one in choices)
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        if most and width > most:
+        longest = max(len(one.ids) for one in choices)
+        if most and longest > most:
             raise ContextFullError(
-                f"a text has {width} tokens, and {most} can be read", "shorten it"
+                f"a text has {longest} tokens, and {most} can be read", "shorten it"
             )
-        device = self.model.device
+        found: list[Known] = []
+        for at in range(0, len(choices), READ_AT_ONCE):
+            part = choices[at : at + READ_AT_ONCE]
+            texts = self._padded(part)
+            with torch.no_grad():
+                lower = self._lower(texts)
+                plain = self.logprobs(replace(texts, lower=lower), None).tolist()
+            for row, value, one in zip(lower, plain, part, strict=True):
+                found.append(Known(one, row[: len(one.ids)].clone(), value))
+        return found
+
+    def batch(self, known: Sequence[Known]) -> Texts:
+        """Texts that were read, as one batch."""
+        import torch
+
+        texts = self._padded([one.choice for one in known])
+        width = texts.ids.shape[1]
+        rows = [torch.nn.functional.pad(k.lower, (0, 0, 0, width - len(k.lower))) for k in known]
+        return replace(texts, lower=torch.stack(rows))
+
+    def _padded(self, choices: Sequence[Choice]) -> Texts:
+        import torch
+
+        width, device = max(len(one.ids) for one in choices), self.model.device
         ids = torch.zeros((len(choices), width), dtype=torch.long)
         mask = torch.zeros_like(ids)
         for i, one in enumerate(choices):
             ids[i, : len(one.ids)] = torch.tensor(one.ids)
             mask[i, : len(one.ids)] = 1
-        ids, mask = ids.to(device), mask.to(device)
+        starts = tuple(one.start for one in choices)
+        lengths = tuple(len(one.ids) for one in choices)
+        return Texts(ids.to(device), mask.to(device), starts, lengths, None)
+
+    def _lower(self, texts: Texts) -> Any:
+        """The output of the first steered block, float [n, width, d]."""
         seen: list[Any] = []
 
         def keep(_module: Any, _inputs: Any, output: Any) -> None:
             self._packed = isinstance(output, tuple)
             seen.append(output[0] if self._packed else output)
+            raise _Enough
 
         hook = self._blocks[self.layers[0]].register_forward_hook(keep)
         try:
-            with torch.no_grad():
-                self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            with contextlib.suppress(_Enough):
+                self.model.base_model(
+                    input_ids=texts.ids, attention_mask=texts.mask, use_cache=False
+                )
         finally:
             hook.remove()
-        starts = tuple(one.start for one in choices)
-        lengths = tuple(len(one.ids) for one in choices)
-        return Texts(ids, mask, starts, lengths, seen[0].detach().clone())
+        return seen[0].detach()
 
     def logprobs(self, texts: Texts, vector: Any | None) -> Any:
         """Log-probability of each text from its start on, in nats: a tensor [n].

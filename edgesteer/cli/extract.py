@@ -84,7 +84,13 @@ def extract(ctx: click.Context, /, source: str, **options: Any) -> None:
                 method=reader.closed_form(options["method"]),
                 layers=options["layers"],
                 name=label,
-                refine=steps.refinement(opened.torch, part, options, library, advance),
+                refine=steps.refinement(
+                    opened.torch,
+                    trait if part is pairs and answers is None else part,
+                    options,
+                    library,
+                    advance,
+                ),
                 calibrate=steps.calibration(opened.model, advance, trouble),
             )
             for label, part, rows in clusters.divided(name, pairs, reading, options["cluster"])

@@ -110,9 +110,11 @@ def test_steered_probabilities_are_those_of_the_plain_model_with_the_vector_adde
     ]
     model = SteeredModel(capture.opened, LAYERS)
     vector = torch.tensor(start.restricted(LAYERS).matrix)
-    batch = model.texts(texts)
+    known = model.read(texts)
+    batch = model.batch(known)
     with torch.no_grad():
         steered, plain = model.logprobs(batch, vector), model.logprobs(batch, None)
+    assert [one.plain for one in known] == pytest.approx(plain.tolist(), abs=1e-3)
     for i, one in enumerate(texts):
         for found, added in ((steered[i], True), (plain[i], False)):
             assert float(found) == pytest.approx(reference(capture, one, vector, added), abs=1e-3)
@@ -142,7 +144,7 @@ def test_it_gains_preference_for_the_same_kl(
     assert len(found.history) == 3
     assert max(found.history) > found.history[0] + 1
     model = SteeredModel(capture.opened, LAYERS)
-    texts = model.texts(neutral)
+    texts = model.batch(model.read(neutral))
     plain = model.distributions(texts)
     with torch.no_grad():
         costs = [
@@ -228,7 +230,7 @@ def test_bad_settings_and_starts_are_refused(run: Run, capture: TorchCapture) ->
             Settings(**bad)  # type: ignore[arg-type]
     model = SteeredModel(capture.opened, LAYERS)
     with pytest.raises(ContextFullError, match=f"a text has {LONG + 1} tokens"):
-        model.texts([Choice(tuple([5] * (LONG + 1)), 1)])
+        model.read([Choice(tuple([5] * (LONG + 1)), 1)])
 
 
 def test_a_zero_start_is_refused(
