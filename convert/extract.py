@@ -6,7 +6,7 @@ Does not know how a model is run (capture), nor how strong is right (the calibra
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,10 +120,11 @@ def _at_each_place(pairs: ContrastPairs, reading: Reading, method: Method) -> li
         pairs,
         (lengths.n_tokens[lengths.signs == POSITIVE], lengths.n_tokens[lengths.signs == NEGATIVE]),
     )
-    return [_try(reading.at(place), method, confounds) for place in range(len(reading.places))]
+    where = [pair.where for pair in pairs.pairs]
+    return [_try(reading.at(i), method, confounds, where) for i in range(len(reading.places))]
 
 
-def _try(reading: Reading, method: Method, confounds: Confounds) -> _Tried:
+def _try(reading: Reading, method: Method, confounds: Confounds, places: Sequence[str]) -> _Tried:
     contrast = reading.contrast()
     found = method(contrast)
     quality = judge(
@@ -132,6 +133,7 @@ def _try(reading: Reading, method: Method, confounds: Confounds) -> _Tried:
         found=found,
         heldout=reading.heldout_contrast(),
         confounds=confounds,
+        places=places,
         notes=[reading.note] if reading.note else [],
     )
     return _Tried(reading, found, quality)

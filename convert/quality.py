@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from convert.confounds import Confounds
 from convert.directions.axes import unit
 from convert.directions.contrast import Contrast, Find, Found
+from convert.turned import turned_pairs
 
 __all__ = ["Quality", "judge"]
 
@@ -41,6 +42,7 @@ NO_STABILITY, LOW_STABILITY = 0.35, 0.7
 FOLDS = 5
 SPLITS = 8
 SEED = 20240
+SHOWN = 4
 NONE = Confounds()
 
 
@@ -121,6 +123,7 @@ def judge(
     found: Found | None = None,
     heldout: Contrast | None = None,
     confounds: Confounds | None = None,
+    places: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Quality:
     """The quality of a method's directions from two pairs or more.
@@ -128,6 +131,7 @@ def judge(
     found      what the method makes of the contrast, when that is known already
     heldout    other pairs, to judge on; without them folds are used, which never part a group
     confounds  what else tells the sides apart
+    places     where each pair came from, for messages
     notes      further warnings to carry along
     """
     found = method(contrast) if found is None else found
@@ -144,8 +148,23 @@ def judge(
         confounds=confounds or NONE,
     )
     n_groups = len(np.unique(contrast.group_of_pair))
-    warnings = (*notes, *found.notes, *quality.confounds.warnings, *_warnings(quality, n_groups))
+    warnings = (
+        *notes,
+        *found.notes,
+        *quality.confounds.warnings,
+        *_turned(contrast, quality, places),
+        *_warnings(quality, n_groups),
+    )
     return replace(quality, warnings=warnings)
+
+
+def _turned(contrast: Contrast, quality: Quality, places: Sequence[str]) -> list[str]:
+    turned = turned_pairs(contrast, quality.best_layers)
+    if not turned:
+        return []
+    named = [places[i] if places and places[i] else f"pair {i + 1}" for i in turned]
+    shown = ", ".join(named[:SHOWN]) + (f" and {len(named) - SHOWN} more" if named[SHOWN:] else "")
+    return [f"{len(turned)} pair(s) point the other way ({shown}): are their sides exchanged?"]
 
 
 def _figures(found: Found, other: Contrast) -> tuple[Figures, Figures]:

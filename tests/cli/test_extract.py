@@ -271,6 +271,61 @@ def test_options_that_make_no_sense(
     assert "Hint: " in result.stderr
 
 
+@pytest.mark.torch
+def test_weights_of_another_model_are_refused(
+    opened: Opened, pairs: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    from ..convert.test_torch_capture import save_model
+
+    folder = save_model(tmp_path / "folder")
+    args = ("extract", str(pairs), "-m", "fake", "--capture", "torch", "--weights")
+    result = invoke(*args, str(folder))
+    assert result.exit_code == 1
+    assert "read are folder (llama, 4 layers, width 64" in result.stderr
+    assert "the widths differ" in result.stderr
+    assert "--weights" in result.stderr
+    assert "there is no model folder" in invoke(*args, str(tmp_path / "gone")).stderr
+
+
+@pytest.mark.torch
+def test_a_folder_is_read_without_a_gguf_file(pairs: Path, invoke: Invoke, tmp_path: Path) -> None:
+    from ..convert.test_torch_capture import save_model
+
+    folder, kept = save_model(tmp_path / "folder"), str(tmp_path / "kept.npz")
+    args = ("extract", str(pairs), "-m", str(folder), "--capture", "torch", "--no-calibrate")
+    out = ("-o", str(tmp_path / "x.gguf"))
+    first = invoke(*args, *out, "--dtype", "bfloat16", "--save-capture", kept)
+    assert "quality " in first.stderr
+    made = ControlVector.load(tmp_path / "x.gguf")
+    assert made.meta["capture"] == "torch bfloat16"
+    again = invoke(*args, *out, "--force", "--from-capture", kept)
+    assert "not read again" in again.stderr
+    assert ControlVector.load(tmp_path / "x.gguf") == made
+
+
+def test_a_text_that_is_too_long_is_named_by_file_and_line(
+    opened: Opened, pairs: Path, invoke: Invoke
+) -> None:
+    from edgesteer.engine.fake import FakeModel
+
+    long = {"positive": "gentle " * 5000, "negative": "harsh"}
+    pairs.write_text(pairs.read_text() + json.dumps(long) + "\n")
+    result = invoke("extract", str(pairs), "--no-calibrate")
+    assert result.exit_code == 1
+    assert f"{pairs}, line 41, positive ('gentle" in result.stderr
+    assert f"has 5000 tokens, and {FakeModel().n_ctx - 1} can be read" in result.stderr
+    assert "--ctx" in result.stderr
+
+
+def test_columns_that_are_mixed_up_are_named(opened: Opened, pairs: Path, invoke: Invoke) -> None:
+    lines = [json.loads(line) for line in pairs.read_text().splitlines()]
+    for row in (lines[3], lines[20]):
+        row["positive"], row["negative"] = row["negative"], row["positive"]
+    pairs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = invoke("extract", str(pairs), "--no-calibrate")
+    assert "Warning: 2 pair(s) point the other way (line 4, line 21)" in result.stderr
+
+
 def test_without_torch_the_extra_is_named(
     opened: Opened, pairs: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_file: Path
 ) -> None:
