@@ -207,8 +207,10 @@ def beside_part(figures: VectorFigures) -> Part:
     header = ["Way", "Dose", "KL", "Own KL, p95", "Towards", "Interval", "Away", "Lead", "Interval"]
     lead = (
         "The same vector used in other ways, each at the dose at which it costs neutral text what "
-        f"adding costs at strength 1. {best_tool(found).capitalize()}."
+        "adding costs at strength 1."
     )
+    if best := best_tool(found):
+        lead += f" {best[0].upper()}{best[1:]}."
     caption = "Grey: equal damage was not reached, so that the lengths can not be compared."
     return lead, [
         Figure(svg, alt, caption),

@@ -13,7 +13,7 @@ from edgesteer.measure.card.summary import VectorFigures
 from edgesteer.report.card_costs import damage_part, quantised_part, side_effects_part, styles_part
 from edgesteer.report.card_effect import beside_part, controls_part, effect_part, prompt_part
 from edgesteer.report.card_shared import company_section, method_section, overlap_section
-from edgesteer.report.html import Block, Callout, Facts, Report, Section, write_report
+from edgesteer.report.html import Block, Callout, Facts, Report, Row, Section, Table, write_report
 
 __all__ = ["card_report", "write_card"]
 
@@ -28,7 +28,7 @@ def card_report(card: ReportCard) -> Report:
         title = verdict.headline if len(names) == 1 else f"{figures.name}: {verdict.headline}"
         points = [_sentence(text) for _, text in verdict.points]
         summary.append(Callout(title, "", verdict.tone, points))
-    summary.append(_cards(card))
+    summary.append(_first_look(card))
     sections = [
         section
         for figures in card.summary.vectors
@@ -57,23 +57,28 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _cards(card: ReportCard) -> Facts:
-    """The few figures that are looked at first, of the first vector."""
-    figures = card.summary.vectors[0]
-    rows = [("Effect of one unit of strength", f"{figures.effect.slope.value:.2f} {figures.unit}")]
-    one = figures.cost_at(1.0)
-    if one is not None:
-        rows.append(("KL on neutral text", f"{one.kl_mean:.3f} nats a token"))
-        if one.spent is not None:
-            rows.append(("Budget spent at strength 1", f"{one.spent:.2f}"))
-    if figures.knowledge is not None:
-        known = figures.knowledge
-        rows.append(("General knowledge", f"{known.plain:.0%} → {known.up:.0%}"))
-    if figures.side_effects.share is not None:
-        rows.append(("Other traits move, of own effect", f"{figures.side_effects.share:.0%}"))
-    if len(card.summary.vectors) > 1:
-        rows = [(f"{label} ({figures.name})", value) for label, value in rows]
-    return Facts(rows)
+def _first_look(card: ReportCard) -> Block:
+    """The few figures that are looked at first: cards for one vector, a table for several."""
+    rows = [_few(figures) for figures in card.summary.vectors]
+    if len(rows) == 1:
+        return Facts([(label, value) for label, value in rows[0] if value])
+    table: list[Row] = [
+        [figures.name, *(value for _, value in row)]
+        for figures, row in zip(card.summary.vectors, rows, strict=True)
+    ]
+    return Table(["Vector", *(label for label, _ in rows[0])], table)
+
+
+def _few(figures: VectorFigures) -> list[tuple[str, str]]:
+    one, known, side = figures.cost_at(1.0), figures.knowledge, figures.side_effects
+    spent = None if one is None else one.spent
+    return [
+        (f"Effect of one unit, {figures.unit}", f"{figures.effect.slope.value:.2f}"),
+        ("KL on neutral text, nats a token", "" if one is None else f"{one.kl_mean:.3f}"),
+        ("Budgets of KL spent at strength 1", "" if spent is None else f"{spent:.2f}"),
+        ("General knowledge", "" if known is None else f"{known.plain:.0%} → {known.up:.0%}"),
+        ("Other traits, of own effect", "" if side.share is None else f"{side.share:.0%}"),
+    ]
 
 
 def _vector_sections(card: ReportCard, figures: VectorFigures, *, several: bool) -> list[Section]:
@@ -89,8 +94,14 @@ def _vector_sections(card: ReportCard, figures: VectorFigures, *, several: bool)
         ("Quantisation", quantised_part(figures)),
     ]
     lead = f"{figures.name}: " if several else ""
+
+    def nav(title: str) -> str | None:
+        if not several:
+            return None
+        return figures.name if title == "Effect" else ""
+
     return [
-        Section(f"{lead}{title}", blocks, text, f"{figures.name} {title}")
+        Section(f"{lead}{title}", blocks, text, f"{figures.name} {title}", nav(title))
         for title, (text, blocks) in parts
         if blocks
     ]

@@ -56,6 +56,11 @@ class Cell:
         return _number(self.value)
 
     @property
+    def tight(self) -> bool:
+        """Whether it is short enough never to be broken."""
+        return len(self.text) <= _TIGHT
+
+    @property
     def numeric(self) -> bool:
         """Whether it stands to the right."""
         return isinstance(self.value, (int, float))
@@ -68,6 +73,7 @@ class Cell:
         return f"--tint: {'warm' if self.shade > 0 else 'cool'}; --share: {_share(self.shade)}%"
 
 
+_TIGHT = 22  # characters
 _NOTHING = 1e-9  # what rounding leaves of a zero
 
 Row = Sequence["Cell | str | float | int | None"]
@@ -165,16 +171,21 @@ Block = Prose | Callout | Facts | Table | Figure | Shaded | Fold
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and its blocks."""
+    """A heading and its blocks.
+
+    `key` makes its anchor where titles are not unique; `nav` is what the contents call it, None its
+    title, "" nothing.
+    """
 
     title: str
     blocks: Sequence[Block]
     lead: str = ""
     key: str = ""
+    nav: str | None = None
 
     @property
     def anchor(self) -> str:
-        """The heading's id within the page: of `key`, where titles are not unique."""
+        """The heading's id within the page."""
         words = (self.key or self.title).lower()
         return "-".join("".join(c if c.isalnum() else " " for c in words).split())
 

@@ -79,8 +79,8 @@ def alternatives(frame: Frame, facts: Sequence[Mapping[str, Any]]) -> list[Besid
 
 
 def best_tool(found: Sequence[Beside]) -> str:
-    """In a sentence: whether adding is the right tool, among those at equal damage."""
-    if not found:
+    """In a sentence: whether adding is the right tool; "" where it is not shown to work."""
+    if not found or found[0].up.low <= 0:
         return ""
     fair = [one for one in found[1:] if one.reached]
     ahead = [one for one in fair if one.lead.low > 0]

@@ -17,7 +17,8 @@ from edgesteer.library import builtin_traits
 from edgesteer.measure.questions import Item, QuestionSet, load_questions
 from edgesteer.measure.scores import find_score
 from edgesteer.model import Model
-from edgesteer.steering import Steering, as_steering
+from edgesteer.names import looks_like_path
+from edgesteer.steering import Steering, Term, as_steering
 from edgesteer.vector import ControlVector
 
 if TYPE_CHECKING:
@@ -98,12 +99,20 @@ def find_subjects(
         )
     given = list(questions) * len(vectors) if len(questions) == 1 else list(questions)
     bound = [_term(model, vector) for vector in vectors]
-    labels = Steering(tuple(term for one in bound for term in one.terms)).labels
+    labels = Steering(tuple(map(_named, bound))).labels
     found, names = list[Subject](), dict[str, QuestionSet]()
     for i, (steering, label) in enumerate(zip(bound, labels, strict=True)):
         one = _subject(model, steering, label, given[i] if given else None, pairs, judge)
         found.append(replace(one, set_name=_free_name(one, names)))
     return found
+
+
+def _named(steering: Steering) -> Term:
+    """Its term, by the vector's own name where a file was named."""
+    term = steering.terms[0]
+    if not looks_like_path(term.name, ".gguf"):
+        return term
+    return replace(term, name=vector_of(term).name or Path(term.name).stem)
 
 
 def _free_name(subject: Subject, taken: dict[str, QuestionSet]) -> str:
@@ -150,7 +159,9 @@ def _subject(
             f"{questions.name}: {len(questions.test.items)} test item(s) are not enough",
             "give four items or more: of a file without a division, every second one is for tests",
         )
-    pairs, notes = _pairs(vector, pairs_source or source)
+    if pairs_source is None and not str(source).endswith(".jsonl"):
+        pairs_source = source  # rows of a .jsonl question set may look like pairs, and are none
+    pairs, notes = _pairs(vector, pairs_source)
     personas = _personas(pairs)
     kept, told = _same_pairs(vector, pairs)
     if kept is not None and (seen := _seen(questions.test.items, kept)):
@@ -191,15 +202,14 @@ def _judge(questions: QuestionSet, judge: Judge | None) -> tuple[Judge | None, s
     return score, score.name
 
 
-def _pairs(vector: ControlVector, source: Source) -> tuple[ContrastPairs | None, list[str]]:
+def _pairs(vector: ControlVector, source: Source | None) -> tuple[ContrastPairs | None, list[str]]:
     """The contrast pairs behind a source of questions; None where it holds none."""
     from convert.pairs import ContrastPairs
 
     made_from = str(vector.meta.get("pairs", ""))
     if isinstance(source, QuestionSet):
         source = source.name
-    text = os.fspath(source)
-    for candidate in (text, made_from):
+    for candidate in (made_from if source is None else os.fspath(source), made_from):
         if candidate in builtin_traits() or Path(candidate).expanduser().is_file():
             try:
                 return ContrastPairs.load(candidate), []

@@ -75,8 +75,8 @@ def judge_vector(figures: VectorFigures) -> Verdict:
         return Verdict("not shown", "No effect that can be told from zero", tuple(points))
     lost = [one for one in _controls(figures) if one[0] == "bad"]
     points += _controls(figures) + _open_points(figures) + _prompt_points(figures)
-    if figures.beside:
-        points.append(("", best_tool(figures.beside)))
+    if best := best_tool(figures.beside):
+        points.append(("", best))
     doubts = _reservations(figures)
     points += [("bad", text) for text in doubts]
     if lost:
