@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesteer import ControlVector, Model, Steering
-from edgesteer.errors import InputError, NotFoundError, PairsError, SteeringError
+from edgesteer.errors import EngineError, InputError, NotFoundError, PairsError, SteeringError
 from edgesteer.library import builtin_traits
 from edgesteer.measure.card.raw import Condition
 from edgesteer.measure.damage import NeutralText, answer_damage
@@ -109,6 +109,21 @@ def test_a_second_file_of_the_same_weights_is_set_beside(
     gap = card.summary.vectors[0].quantised
     assert gap is not None
     assert gap.gap.value == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_vector_that_breaks_the_model_is_told_at_once(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    told: list[str] = []
+    with pytest.raises((InputError, EngineError)):
+        evaluate(
+            tiny_model,
+            planted.scaled(1e37),
+            questions=letters,
+            settings=BARE,
+            progress=lambda done, total, what: told.append(what),
+        )
+    assert "controls" not in told
 
 
 def test_what_is_known_is_not_asked_again(

@@ -81,6 +81,8 @@ def test_items_are_paired_by_their_place() -> None:
     assert paired is not None
     assert np.array_equal(paired, [[1.0, 2.0], [5.0, 6.0]])
     assert raw.paired([Condition("q"), Condition("missing")]) is None
+    raw.margins[Condition("q")] = (1.0, float("nan"))
+    assert raw.m(Condition("q")) is None
 
 
 @pytest.mark.parametrize(

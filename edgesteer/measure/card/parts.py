@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgesteer.errors import EdgesteerError
+from edgesteer.errors import EdgesteerError, InputError
 from edgesteer.library import builtin_traits
 from edgesteer.measure.card.asker import NOTHING, Asker, Way
 from edgesteer.measure.card.controls import Control, equal_kl, norm_controls
 from edgesteer.measure.card.knowledge import KNOWLEDGE
-from edgesteer.measure.card.raw import KNOWLEDGE_SET, TOGETHER
+from edgesteer.measure.card.raw import KNOWLEDGE_SET, TOGETHER, Condition
 from edgesteer.measure.card.styles import AGAINST, FOR, PLAIN, STYLES, Style, persona_styles
 from edgesteer.measure.card.subject import Subject
 from edgesteer.measure.questions import Questions, load_questions
@@ -38,9 +38,18 @@ def way(subject: Subject, strength: float) -> Way:
 
 
 def ask_effect(asker: Asker, subject: Subject) -> None:
-    """The dose curve on test items, open answers at -1, 0 and 1, the damage of each strength."""
+    """The dose curve on test items, open answers at -1, 0 and 1, the damage of each strength.
+
+    Raises InputError when the model's numbers overflow within the curve.
+    """
     ways = [way(subject, strength) for strength in asker.settings.strengths]
     asker.margins(subject.set_name, ways, "effect")
+    asked = [Condition(subject.set_name, "plain", one.label, one.strength) for one in ways]
+    if asker.raw.paired(asked) is None:
+        raise InputError(
+            f"the model's numbers overflow under {subject.name} at these strengths",
+            f"evaluate less of it: {subject.name}=0.1, or calibrate the vector first",
+        )
     three = [way(subject, strength) for strength in (-1.0, 0.0, 1.0)]
     asker.answers(subject.set_name, three, subject.judge)
     asker.full_damage(ways)

@@ -84,9 +84,9 @@ class Raw:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def m(self, condition: Condition) -> Floats | None:
-        """The margins under a condition; None when it was not asked."""
-        found = self.margins.get(condition)
-        return None if found is None else np.array(found)
+        """The margins under a condition; None when it was not asked, or the numbers overflowed."""
+        found = np.array(self.margins.get(condition, (np.nan,)))
+        return found if np.isfinite(found).all() else None
 
     def paired(self, conditions: Iterable[Condition]) -> Floats | None:
         """``[len(conditions), n]``: margins of the items that all have; None when one is missing.
