@@ -86,6 +86,11 @@ class Model(Reader):
                     stacklevel=2,
                 )
             n_ctx = weights.n_ctx_train
+            try:
+                _check_sizes(n_ctx, n_seq, queue, threads)
+            except InputError:
+                weights.close()
+                raise
         self._flash_attention, self._kv_type = flash_attention, kv_type
         self.options = MappingProxyType(
             {

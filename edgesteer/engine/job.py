@@ -131,7 +131,7 @@ class Job:
         self._readings: queue.SimpleQueue[Reading | None] = queue.SimpleQueue()
         self._parts: list[str] = []
         self._read: list[Reading] = []
-        self._ended = threading.Event()
+        self._ended, self._turning = threading.Event(), threading.Lock()
         self._error: BaseException | None = None
         self._reply: Reply | None = None
         self.sequence: ActiveSequence | None = None
@@ -167,9 +167,11 @@ class Job:
         Raises:
             EdgesteerError: as when a job is started with it; the running answer is not touched.
         """
-        self._steering, plan = self._plan_for(steering)
-        if self.sequence is not None and not self.done:
-            self._scheduler.steer(self.sequence, plan)
+        bound, plan = self._plan_for(steering)
+        with self._turning:  # what is said to be in force is what was sent last
+            self._steering = bound
+            if self.sequence is not None and not self.done:
+                self._scheduler.steer(self.sequence, plan)
 
     def pieces(self) -> Iterator[str]:
         """The text, piece by piece, as it is written; each piece goes to one reader.

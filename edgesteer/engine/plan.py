@@ -159,8 +159,10 @@ class Plan:
         return min((plan.term.span(n_prompt)[0] for plan in self.terms), default=0)
 
     def again(self) -> Plan:
-        """The same plan for another sequence, with stamps of its own where they are unique."""
+        """The plan for another sequence: itself, or with new stamps where they are unique."""
         keys = (self.prompt_key, self.generated_key)
+        if not any("#" in key for key in keys):
+            return self
         new = f"#{next(_serial)}"
         prompt, generated = (k.partition("#")[0] + new if "#" in k else k for k in keys)
         return replace(self, prompt_key=prompt, generated_key=generated)

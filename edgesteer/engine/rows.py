@@ -99,13 +99,14 @@ class RowSteering:
     def edits(self, parts: Sequence[Part]) -> dict[int, Edit]:
         """layer -> edit for a decode call whose rows are ``parts``, one after another."""
         if all(part.plan.native for part in parts):
-            if all(len(part.positions) == 1 for part in parts):
+            # a row without an output is missing from the last block: those behind it move up
+            if all(len(part.positions) == 1 and part.outputs for part in parts):
                 return self._stacked(parts)
             return self._additive(parts)
         return _General(parts, self._last_layer).edits()
 
     def _stacked(self, parts: Sequence[Part]) -> dict[int, Edit]:
-        """One row a sequence, all additive: one addition a layer, prepared once for many steps."""
+        """One row a sequence, each with an output, all additive: prepared once for many steps."""
         key = tuple((id(p.plan), bool(p.positions[0] < p.n_prompt)) for p in parts)
         if key != self._stack_key:
             self._stack_key, self._plans = key, [p.plan for p in parts]

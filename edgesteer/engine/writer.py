@@ -6,6 +6,7 @@ Knows nothing of slots, lanes or other sequences.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class Writer:
             BaseException: what a callback of the owner raised, or a sampler.
         """
         if sequence.sampler is None:
-            sequence.sampler = self._sampler(sequence)
+            sequence.sampler = self._sampler(sequence, context.n_ctx)
         token = context.sample(sequence.sampler, row)
         if sequence.request.constraints.logprobs is not None:
             sequence.logprobs.append(self._logprob(sequence, token, context.logits(row)))
@@ -69,14 +70,17 @@ class Writer:
     def _text(self, token: int) -> str:
         return self._weights.piece(token, special=True).decode("utf-8", "replace")
 
-    def _sampler(self, sequence: ActiveSequence) -> Sampler:
+    def _sampler(self, sequence: ActiveSequence, n_ctx: int) -> Sampler:
         request = sequence.request
+        asked = request.sampling.repeat_last_n
+        # llama.cpp takes -1 for none, and memory for as many tokens as it is told
+        look_back = n_ctx if asked < 0 else min(asked, n_ctx)
+        sampling = replace(request.sampling, repeat_last_n=look_back)
         bias = dict(request.constraints.bias)
         if request.ignore_eos:
             bias |= dict.fromkeys(self._weights.end_tokens(), float("-inf"))
         grammar = request.constraints.grammar
-        sampler = Sampler(self._weights, request.sampling, request.seed, bias, grammar)
-        if request.sampling.repeat_penalty != 1.0:
-            look_back = request.sampling.repeat_last_n
-            sampler.accept(request.tokens[-look_back if look_back > 0 else 0 :])
+        sampler = Sampler(self._weights, sampling, request.seed, bias, grammar)
+        if sampling.repeat_penalty != 1.0 and look_back:
+            sampler.accept(request.tokens[-look_back:])
         return sampler

@@ -94,6 +94,7 @@ async def embeddings(request: Request) -> Response:
     """The endpoint."""
     served = served_of(request)
     asked = read_embedding(await read_json(request), served)
+    served.check_length(asked.texts)
     await served.in_thread(served.applied, asked.model, None)
     rows: list[dict[str, Any]] = []
     n_tokens, end = 0, time.monotonic() + served.limits.seconds

@@ -225,7 +225,7 @@ class Served:
         def start() -> Applied:
             applied = self.applied(asked.model, asked.steering)
             asks = asks_of(applied)
-            self._check_length(asks)
+            self.check_length([prompt for prompt, _ in asks])
             steered = [(prompt, {"steer": applied.steering, **more}) for prompt, more in asks]
             answers.start(self.model.start, steered)
             return applied
@@ -235,19 +235,25 @@ class Served:
         except BaseException:
             answers.close()
             raise
-        for index, job in enumerate(answers.jobs):
-            self.running.add(job)
-            if applied.source == "default" and (follows is None or follows[index]):
-                self.live.follow(job)
+        try:
+            for index, job in enumerate(answers.jobs):
+                self.running.add(job)
+                if applied.source == "default" and (follows is None or follows[index]):
+                    self.live.follow(job)
+        except BaseException:
+            self.finish(answers)
+            raise
         return applied, answers
 
-    def _check_length(self, asks: Sequence[Ask]) -> None:
+    def check_length(self, prompts: Sequence[Any]) -> None:
         """Refuse a prompt that can not fit before it is read token by token, which takes a while.
+
+        A prompt is text or a list of messages.
 
         Raises RequestError (422).
         """
         most = self.model.n_ctx * _CHARACTERS
-        for prompt in {id(prompt): prompt for prompt, _ in asks}.values():
+        for prompt in {id(prompt): prompt for prompt in prompts}.values():
             texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt]
             if sum(map(len, texts)) > most:
                 raise RequestError(

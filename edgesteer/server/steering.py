@@ -126,8 +126,11 @@ class LiveSteering:
     def follow(self, job: Job) -> None:
         """Let an answer follow the default."""
         self._jobs.add(job)
-        if job.steering is not self.steering and not job.done:  # it changed while this one started
-            job.set_steering(self.steering)
+        seen: Steering | None = None
+        while (now := self.steering) is not seen:  # another may be put meanwhile
+            if job.steering is not now and not job.done:  # it changed while this one started
+                job.set_steering(now)
+            seen = now
 
     def leave(self, job: Job) -> None:
         """Let an answer follow no more."""

@@ -305,3 +305,26 @@ def test_the_reply_says_what_carried_it(tiny_model: Model, steer: Any, carrier: 
     reply = start(tiny_model, steer=steer).result()
     assert reply.carrier == carrier
     assert reply.steering == ("" if steer is None else str(steer * 1))
+
+
+def test_what_is_said_to_be_in_force_is_what_was_sent_last() -> None:
+    """Two threads steer one answer, the second while the first one's plan is on its way."""
+    sent: list[Any] = []
+    late: list[threading.Thread] = []
+
+    class Slow:
+        def steer(self, _sequence: Any, plan: Any) -> None:
+            if not late:
+                late.append(threading.Thread(target=job.set_steering, args=("second",)))
+                late[0].start()
+                late[0].join(0.2)  # it waits for its turn, or it has overtaken this one
+            sent.append(plan)
+
+    def plan_for(one: Any) -> Any:
+        return one, f"plan of {one}"
+
+    job = Job(Slow(), "none", plan_for, (), None, None, None)  # type: ignore[arg-type]
+    job.sequence = object()  # type: ignore[assignment]
+    job.set_steering("first")
+    late[0].join()
+    assert sent[-1] == f"plan of {job.steering}" == "plan of second"

@@ -113,6 +113,29 @@ def test_shared_beginnings_are_read_once(
     assert sum(rows) == len(head) + 2 * 8
 
 
+def test_rows_that_nobody_wants_shift_no_steering_in_the_last_block(tiny_model: Model) -> None:
+    """Texts of two tokens of which the second is asked for: the last block computes that alone."""
+    texts = [[305, 306], [307, 308], [309, 310]]
+    steers = [vector(3, seed=seed, scale=9.0) for seed in range(3)]
+    many = tiny_model.logits_many(texts, steers, first=1)
+    for text, steer, rows in zip(texts, steers, many, strict=True):
+        np.testing.assert_allclose(rows[0], fresh_logits(tiny_model, text, steer), atol=1e-3)
+
+
+@pytest.mark.parametrize("steer", [None, V, steering("v=1?on=generated")])
+def test_texts_that_are_steered_alike_need_no_callback(open_tiny: OpenTiny, steer: Any) -> None:
+    model = open_tiny()
+    texts = texts_of(model, 5, 20)
+    prompts = [max(1, len(t) - 3) for t in texts]
+    many = model.logits_many(texts, steer, n_prompt=prompts)
+    forward = model._scheduler._forward
+    assert forward is not None
+    assert forward.context.hook is None
+    for text, n, rows in zip(texts, prompts, many, strict=True):
+        alone = fresh_logits(model, text, steer, n_prompt=n)
+        np.testing.assert_allclose(rows[-1], alone, atol=1e-3)
+
+
 def test_equal_texts_are_one(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     text = tiny_model.tokenize("equal texts")
     rows = decoded_rows(tiny_model, monkeypatch)

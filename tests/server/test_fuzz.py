@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,9 +46,10 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def fuzzed(shelf: Any) -> Any:
-    """A server of its own, whose answers are cut off after a second."""
-    running = Running(shelf, "tiny", "--ctx", "512", "--time-limit", "1")
+def fuzzed(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server and a shelf of its own: recipes are left there. Answers are cut off in a second."""
+    home = Path(shutil.copytree(shelf, tmp_path_factory.mktemp("fuzzed") / "home"))
+    running = Running(home, "tiny", "--ctx", "512", "--time-limit", "1")
     yield running
     code, said = running.stop()
     assert code == 0, said

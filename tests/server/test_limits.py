@@ -64,6 +64,9 @@ def test_a_prompt_that_does_not_fit_is_a_422(server: Running) -> None:
         assert (answer.status, answer.error["code"]) == (422, "context_length_exceeded")
         body = {"prompt": text}
         assert server.post("/v1/completions", body).error["code"] == "context_length_exceeded"
+    answer = server.post("/v1/embeddings", {"input": ["x", "x" * (2048 * 64 + 1)]})
+    assert answer.error["code"] == "context_length_exceeded"
+    assert "characters" in answer.error["message"]  # it was not even cut into tokens
     answer = server.post("/v1/embeddings", {"input": "x" * 3000})
     assert answer.error["code"] == "context_length_exceeded"
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from edgesteer import Steering
+from edgesteer.server.steering import LiveSteering
+
 from .conftest import Serve
 from .running import Running, chat_body, stream_of
 
@@ -200,3 +203,23 @@ def test_edits_of_the_weights_are_bounded(serve: Serve) -> None:
     assert statuses == [200] * 16 + [422] * (len(edits) - 16)
     assert running.chat(steering=edits[0]).status == 200
     assert running.chat(steering=edits[0].replace("=1@", "=0.5@")).status == 200
+
+
+def test_an_answer_that_begins_while_the_default_is_turned_follows_the_new_one() -> None:
+    first, second, old = (Steering.parse(f"calm={n}") for n in (1, 2, 3))
+    live = LiveSteering(first)
+
+    class Beginning:
+        """Planning its first change takes a while, in which another one is put."""
+
+        done, steering, asked = False, old, 0
+
+        def set_steering(self, wanted: Steering) -> None:
+            self.asked += 1
+            if self.asked == 1:
+                live.put(second)
+            self.steering = wanted
+
+    job: Any = Beginning()
+    live.follow(job)
+    assert job.steering is second

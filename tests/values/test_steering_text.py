@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgesteer.errors import InputError, LayerError, SteeringError
 from edgesteer.layers import LayerRange
+from edgesteer.names import did_you_mean
 from edgesteer.steering import Steering
 from edgesteer.steering_text import check_number, format_number, parse_number
 from edgesteer.terms import Gate, Term
@@ -249,3 +250,9 @@ def test_bad_dicts_are_refused_with_a_cure(data: dict[str, Any]) -> None:
     with pytest.raises(InputError) as caught:
         Steering.from_dict(data)
     assert caught.value.hint
+
+
+def test_a_word_as_long_as_a_book_is_compared_with_nothing() -> None:
+    """It takes seconds, in which a server answers nobody."""
+    assert did_you_mean("x" * 1000 + "calm", ["x" * 1000 + "clam"])
+    assert did_you_mean("x" * 2000 + "calm", ["x" * 2000 + "clam"]) == ""
