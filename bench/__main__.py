@@ -2,7 +2,7 @@
 
 python -m bench                 everything
 python -m bench single process  some parts: single, watch, batch, process, copies,
-                                planted, sweep, serve
+                                planted, sweep, reading, serve
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, copies, planted, process, serve, single, sweeps, watching
+from bench import batches, copies, planted, process, readings, serve, single, sweeps, watching
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "watch", "batch", "process", "copies", "planted", "sweep", "serve")
+PARTS = ("single", "watch", "batch", "process", "copies", "planted", "sweep", "reading", "serve")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -52,6 +52,9 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
         results["planted"] = _told("noise until the cosine is below 0.9", planted.measure())
     if "sweep" in parts:
         results["sweeps"] = _told("sweeps", sweeps.measure())
+    if "reading" in parts:
+        for title, figures in readings.measure().items():
+            results[f"reading, {title}"] = _told(f"reading: {title}", figures)
     if "serve" in parts:
         results["serve"] = _told("the server under load", serve.under_load(5))
         results["serve_memory"] = _told("the server's memory", serve.memory())

@@ -81,8 +81,8 @@ class Context:
         if hooked:
             ggml = Ggml(ggml_libraries())
             ggml.check_layout()
-            self.hook = Hook(ggml, C.ggml_backend_sched_eval_callback)
-            params.cb_eval = self.hook.callback
+            self.hook = Hook(ggml)
+            params.cb_eval = ctypes.cast(self.hook.callback, C.ggml_backend_sched_eval_callback)
         self._abort, self._abort_flag = _abort_probe()
         params.abort_callback = self._abort
         params.abort_callback_data = ctypes.cast(self._abort_flag, ctypes.c_void_p)
@@ -144,13 +144,37 @@ class Context:
             EngineError: llama.cpp failed; the rows of this call must be removed from the cache.
         """
         self._batch.n_tokens = n
-        if self.hook is not None:
-            self.hook.begin()
         self.last_row = n - 1
-        rc = int(C.llama_decode(self._ctx, self._batch))
+        rc = self._decode_hooked(self.hook, n) if self.hook is not None else self._decode()
         if rc < 0:
             raise EngineError(f"llama_decode failed with code {rc}", "Try a smaller --ctx.")
         return rc
+
+    def _decode(self) -> int:
+        return int(C.llama_decode(self._ctx, self._batch))
+
+    def _decode_hooked(self, hook: Hook, n: int) -> int:
+        if self.weights.recurrent:
+            hook.forget()  # its memory could not be taken back
+        known = hook.begin((n, np.count_nonzero(self.outputs[:n])))
+        rc = self._decode()
+        if rc == 0 and known and hook.missed():  # a graph built otherwise after all
+            hook.forget()
+            self._take_back(n)
+            hook.begin(None)
+            rc = self._decode()
+        return rc
+
+    def _take_back(self, n: int) -> None:
+        """Remove the first ``n`` rows of the batch arrays from the cache."""
+        firsts: dict[int, int] = {}
+        for row in range(n):
+            ids = (ctypes.c_int32 * int(self._counts[row])).from_address(int(self._pointers[row]))
+            for sequence in ids:
+                at = int(self.positions[row])
+                firsts[sequence] = min(firsts.get(sequence, at), at)
+        for sequence, first in firsts.items():
+            self.drop(sequence, first)
 
     def abort(self) -> None:
         """Ask a running :meth:`decode` to stop at the next graph node (CPU); from any thread."""
@@ -223,7 +247,7 @@ class Context:
         self._vector = buffer
 
     def _apply(self, buffer: FloatArray | None, size: int) -> None:
-        C.llama_synchronize(self._ctx)
+        self._settle()
         pointer = None
         if buffer is not None:
             pointer = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
@@ -241,12 +265,18 @@ class Context:
         if adapter == self._adapter:
             return
         handle, scale = (self.weights.adapter(adapter[0]), adapter[1]) if adapter else (None, 0.0)
-        C.llama_synchronize(self._ctx)
+        self._settle()
         handles = (C.llama_adapter_lora_p_ctypes * 1)(handle)
         scales = (ctypes.c_float * 1)(scale)
         if C.llama_set_adapters_lora(self._ctx, handles, int(adapter is not None), scales) != 0:
             raise EngineError("llama.cpp refused the adapter")
         self._adapter = adapter
+
+    def _settle(self) -> None:
+        """Before a change that makes llama.cpp build other graphs."""
+        C.llama_synchronize(self._ctx)
+        if self.hook is not None:
+            self.hook.forget()
 
     # -- the KV cache
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -79,17 +80,54 @@ class Ggml:
                 "Install the tested engine: pip install 'llama-cpp-python==0.3.36'",
             )
 
-    def rows(self, address: int) -> tuple[FloatArray, bool]:
-        """The rows of the 2-D float32 tensor at ``address``.
+    def tensor(self, address: int) -> Tensor:
+        """The tensor at ``address``, to be read while the graph runs."""
+        return Tensor(address, self._get, self._set, self._on_host)
+
+    def _on_host(self, buffer: int) -> bool:
+        found = self._hosts.get(buffer)
+        if found is None:
+            found = self._hosts[buffer] = not buffer or bool(self._is_host(buffer))
+        return found
+
+
+class Tensor:
+    """One 2-D float32 tensor of a graph: valid inside the callback only."""
+
+    def __init__(self, address: int, get: Any, put: Any, on_host: Callable[[int], bool]) -> None:
+        self._address, self._get, self._put, self._on_host = address, get, put, on_host
+        self._head = _Head.from_address(address)
+        self._seen: tuple[int, int, int] | None = None
+        self._array: FloatArray | None = None
+
+    @property
+    def name(self) -> bytes:
+        """What the graph calls it."""
+        return ctypes.string_at(self._address + NAME_OFFSET)
+
+    def rows(self) -> tuple[FloatArray, bool]:
+        """The rows as they are now.
 
         Returns:
             ``(array [n_rows, width], is_view)``. On the CPU the array is the tensor's own
             memory, valid only inside the callback; on a device it is a copy, to be put back
             with :meth:`write`.
         """
-        head = _Head.from_address(address)
+        head = self._head
+        seen = (head[_DATA // 8], head[3], head[_BUFFER // 8])
+        if seen != self._seen or self._array is None:
+            self._array, self._seen = self._view(*seen), seen
+        if self._array is not None:
+            return self._array, True
+        copy = np.empty((head[3], head[2]), np.float32)
+        self._get(self._address, copy.ctypes.data, 0, copy.nbytes)
+        return copy, False
+
+    def _view(self, data: int, n_rows: int, buffer: int) -> FloatArray | None:
+        """The tensor's memory as an array; None where it lies on a device."""
+        head = self._head
         ne, nb = head[2:6], head[6:10]
-        width, n_rows = ne[0], ne[1]
+        width = ne[0]
         if head[0] & 0xFFFFFFFF != F32:
             raise EngineError("the residual stream of this model is not float32 in the graph")
         if ne[2] != 1 or ne[3] != 1 or nb[0] != 4 or nb[1] != 4 * width:
@@ -98,22 +136,13 @@ class Ggml:
                 "Additive steering for all sequences alike still works on it.",
             )
         if n_rows == 0:
-            return np.empty((0, width), np.float32), True
-        data = head[_DATA // 8]
-        if data and self._on_host(head[_BUFFER // 8]):
-            floats: Any = _block(n_rows * width).from_address(data)
-            return np.frombuffer(floats, np.float32).reshape(n_rows, width), True
-        copy = np.empty((n_rows, width), np.float32)
-        self._get(address, copy.ctypes.data, 0, copy.nbytes)
-        return copy, False
+            return np.empty((0, width), np.float32)
+        if not data or not self._on_host(buffer):
+            return None
+        floats: Any = _block(n_rows * width).from_address(data)
+        return np.frombuffer(floats, np.float32).reshape(n_rows, width)
 
-    def _on_host(self, buffer: int) -> bool:
-        found = self._hosts.get(buffer)
-        if found is None:
-            found = self._hosts[buffer] = not buffer or bool(self._is_host(buffer))
-        return found
-
-    def write(self, address: int, rows: FloatArray) -> None:
-        """Put ``rows`` [n_rows, width] back into the device tensor at ``address``."""
+    def write(self, rows: FloatArray) -> None:
+        """Put ``rows`` [n_rows, width] back into the memory of a device."""
         rows = np.ascontiguousarray(rows, np.float32)
-        self._set(address, rows.ctypes.data, 0, rows.nbytes)
+        self._put(self._address, rows.ctypes.data, 0, rows.nbytes)
