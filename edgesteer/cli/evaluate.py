@@ -233,6 +233,7 @@ def _print(card: ReportCard) -> None:
         click.echo(f"cosine of {one.one} and {one.other}: {one.whole:.2f}")
     for note in card.notes:
         _show.note(note)
+    _show.note(f"measured in {card.raw.facts['seconds']:.0f} s")
 
 
 def _row(figures: VectorFigures, level: str) -> list[str]:
