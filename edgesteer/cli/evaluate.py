@@ -55,7 +55,7 @@ def _ways(_ctx: click.Context, _param: click.Parameter, value: str | None) -> li
     metavar="VECTOR|TRAIT",
     help="The refusing direction for the overlap; that of a trait is made on the spot.",
 )
-@click.option("--also", metavar="FILE", help="A second file of the same weights, to compare with.")
+@click.option("--also", metavar="MODEL", help="A second file of the same weights, to compare with.")
 @click.option(
     "--compare",
     metavar="WAY,WAY,...",
