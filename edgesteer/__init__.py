@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edgesteer.layers import LayerRange
     from edgesteer.library import Library
     from edgesteer.model import Job, Model, Reply
+    from edgesteer.monitor.readout import Readout
     from edgesteer.on_the_spot import load_trait, make_vector
     from edgesteer.recipe import Recipe
     from edgesteer.sampling import Sampling
@@ -75,6 +76,7 @@ _HOMES = {
     "library": ("Library",),
     "model": ("Job", "Model", "Reply"),
     "on_the_spot": ("load_trait", "make_vector"),
+    "monitor.readout": ("Readout",),
     "recipe": ("Recipe",),
     "sampling": ("Sampling",),
     "steering": ("Gate", "Steering", "Term", "as_steering"),
@@ -108,6 +110,7 @@ __all__ = [
     "ModelIdentity",
     "NotFoundError",
     "PairsError",
+    "Readout",
     "Recipe",
     "RecipeError",
     "Reply",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from edgesteer.compose import check_width, vector_of
 from edgesteer.errors import EdgesteerWarning, FitWarning, LayerError, StrengthWarning
+from edgesteer.gate import gate_readout
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange
 from edgesteer.terms import Term
@@ -26,7 +27,7 @@ def check_term(term: Term, identity: ModelIdentity) -> list[EdgesteerWarning]:
     for used in (vector, term.toward_vector, term.gate_vector):
         if used is not None:
             found += _check_fits(used, identity)
-    return found + _check_layers(term, vector, identity.n_layer)
+    return found + _check_gate(term, identity) + _check_layers(term, vector, identity.n_layer)
 
 
 def check_strengths(terms: Sequence[Term], n_layer: int) -> list[StrengthWarning]:
@@ -91,6 +92,31 @@ def _check_fits(vector: ControlVector, identity: ModelIdentity) -> list[Edgestee
         text = f"{name} does not say which model it was made for, and may belong to another"
     cure = f"edgesteer vectors import FILE -m MODEL{offset}"
     return [FitWarning(f"{text}; {cure} binds it to one")]
+
+
+def _check_gate(term: Term, identity: ModelIdentity) -> list[EdgesteerWarning]:
+    """A score must be of this model, and means little on other tokens than it was fitted on."""
+    if term.gate is None or term.gate_vector is None:
+        return []
+    readout = gate_readout(term.gate, term.gate_vector)
+    if readout is None:
+        return []
+    readout.check_fits(identity)
+    name, scope = term.gate.vector, term.gate.scope
+    fits = ("answer", "") if scope == "token" else (scope, "")
+    if readout.positions in fits:
+        return []
+    reads = {
+        "last": "a prompt's last token",
+        "mean": "the mean over a prompt",
+        "token": "each token",
+    }
+    fitted = "answers" if readout.positions == "answer" else reads[readout.positions]
+    text = (
+        f"the gate {term.gate} reads {reads[scope]}, but the read-out of {name} was fitted on "
+        f"{fitted}, where its scores lie elsewhere"
+    )
+    return [FitWarning(f"{text}; edgesteer monitor {name} --find-condition FILE finds a threshold")]
 
 
 def _check_layers(term: Term, vector: ControlVector, n_layer: int) -> list[EdgesteerWarning]:

@@ -53,6 +53,7 @@ terms = st.builds(
             {"positions": "generated", "decay": 64, "after": 3},
             {"positions": "last:4"},
             {"if": "harmful>0.3@12", "scope": "mean"},
+            {"if": "x<0.3", "scope": "token", "unit": "raw", "close": 0.5, "hold": 8},
             {"operation": "clamp"},
             {"operation": "rotate", "toward": "a name"},
         ]

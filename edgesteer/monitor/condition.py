@@ -45,8 +45,7 @@ class FoundCondition:
     @property
     def text(self) -> str:
         """What stands after the ? of a steering term."""
-        scope = "" if self.gate.scope == "last" else f"&scope={self.gate.scope}"
-        return f"if={self.gate}{scope}&unit=raw"
+        return "&".join(f"{key}={value}" for key, value in self.gate.to_dict().items())
 
 
 def find_condition(
@@ -98,6 +97,7 @@ def find_condition(
             best,
             condition.above,
             scope,
+            "raw",
         ),
         point=point,
         f1=f1_score(point),

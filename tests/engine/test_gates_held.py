@@ -31,7 +31,11 @@ V = vector(2)
 GATE = ControlVector({1: direction(50, scale=3.0)}, name="g")
 POINT = OperatingPoint(0.5, 1.0, 1.0, 0.0, 9, 9)
 U = direction(50)
-KEPT = Readout("g", 1, U, centre=0.4, scale=0.3, positions="last", point=POINT).kept_with(GATE)
+FITTED = {
+    scope: Readout("g", 1, U, 0.4, 0.3, positions, POINT).kept_with(GATE)
+    for scope, positions in (("last", "last"), ("mean", "mean"), ("token", "answer"))
+}
+KEPT = FITTED["last"]
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +146,7 @@ def test_a_threshold_is_a_score_where_a_read_out_is_kept(
         text = f"v=1?if=g>{value + shift:.6f}&scope={scope}{unit}"
         passes = {i for i, x in enumerate(score) if x > value + shift}
         expected = passes if scope == "token" else after if shift < 0 else set()
-        assert moved(tiny_model, tokens, steering(text, v=V, g=KEPT)) == expected
+        assert moved(tiny_model, tokens, steering(text, v=V, g=FITTED[scope])) == expected
 
 
 def test_raw_units_stay_what_they_are(
@@ -169,8 +173,11 @@ def test_a_closed_gate_of_each_kind_is_plain_bit_for_bit(
     plain = clean_logits(tiny_model, tokens, steering("v=1?if=g>999&unit=raw", v=V, g=KEPT))
     bare = clean_logits(tiny_model, tokens)
     assert (plain == bare).all()
-    for rest in ("&scope=token&hold=4", "&scope=token&close=998", "&unit=score", "&scope=mean"):
-        gated = clean_logits(tiny_model, tokens, steering(f"v=1?if=g>999{rest}", v=V, g=KEPT))
+    for scope, rest in (
+        ("token", "&hold=4"), ("token", "&close=998"), ("last", "&unit=score"), ("mean", ""),
+    ):  # fmt: skip
+        text = f"v=1?if=g>999&scope={scope}{rest}"
+        gated = clean_logits(tiny_model, tokens, steering(text, v=V, g=FITTED[scope]))
         assert (gated == bare).all()
 
 
@@ -203,6 +210,24 @@ def test_a_score_that_can_not_be_read_is_refused(
     with pytest.raises(error, match=says) as caught:
         tiny_model.bind(steering(text, v=everywhere, g=gate))
     assert caught.value.hint  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("positions", "scope", "fits"),
+    [
+        ("last", "last", True), ("mean", "mean", True), ("answer", "token", True),
+        ("answer", "last", False), ("last", "mean", False), ("mean", "token", False),
+    ],
+)  # fmt: skip
+def test_a_gate_that_reads_other_tokens_than_were_fitted_is_warned_of(
+    tiny_model: Model, positions: str, scope: str, fits: bool
+) -> None:
+    gate = Readout("g", 1, U, positions=positions, point=POINT).kept_with(GATE)
+    steer = steering(f"v=1?if=g>0.3&scope={scope}", v=V, g=gate)
+    told: list[Warning] = []
+    tiny_model.bind(steer, told.append)
+    assert not told if fits else "was fitted on" in str(told[0])
+    tiny_model.bind(steering(f"v=1?if=g>0.3&scope={scope}&unit=raw", v=V, g=gate))
 
 
 def test_a_read_out_of_other_weights_is_refused(tiny_model: Model) -> None:

@@ -18,9 +18,9 @@ PUBLIC = [
     "ControlVector", "DeviceError", "EdgesteerError", "EdgesteerWarning", "EngineError",
     "FileWriteError", "FitWarning", "Gate", "InputError", "Job", "LayerError", "LayerRange",
     "Library", "MissingExtraError", "Model", "ModelError", "ModelIdentity", "NotFoundError",
-    "PairsError", "Recipe", "RecipeError", "Reply", "Sampling", "Steering", "SteeringError",
-    "StrengthWarning", "Term", "VectorFileError", "VectorMismatchError", "__version__",
-    "as_steering", "load_trait", "make_vector", "read_model_identity",
+    "PairsError", "Readout", "Recipe", "RecipeError", "Reply", "Sampling", "Steering",
+    "SteeringError", "StrengthWarning", "Term", "VectorFileError", "VectorMismatchError",
+    "__version__", "as_steering", "load_trait", "make_vector", "read_model_identity",
 ]  # fmt: skip
 ERRORS = [getattr(errors, name) for name in errors.__all__]
 
