@@ -159,6 +159,9 @@ def _simplified(schema: Any, *, root: bool = True) -> Any:
         return [_simplified(item, root=False) for item in schema]
     if not isinstance(schema, dict):
         return schema
+    for key in ("minLength", "maxLength", "minItems", "maxItems"):  # each one is written out
+        if is_whole(schema.get(key)) and schema[key] > _MAX_PARTS:
+            raise InputError(f"the JSON schema has {key} {shown(schema[key])}", f"Lower {key}.")
     plain = {key: _simplified(value, root=False) for key, value in schema.items()}
     only = plain.get("allOf")
     if isinstance(only, list) and len(only) == 1 and isinstance(only[0], dict):

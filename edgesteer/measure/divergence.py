@@ -5,7 +5,7 @@ Knows nothing of what strength to choose.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,9 @@ from edgesteer.model import Model
 from edgesteer.steering import Steering
 
 __all__ = ["Divergence", "DivergenceMeter"]
+
+#: Bytes of logits that wait for the other reading of their text: those of 30 answers of SmolLM2.
+MOST_WAITING = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,16 @@ class DivergenceMeter:
         self, heads: list[list[int]], tails: list[list[int]], steers: list[Steering]
     ) -> list[Wide]:
         """KL(steered || plain) behind each token of the answers; each text is read both ways."""
+        costs: list[Wide] = []
+        row = 4 * self.model.n_vocab
+        for part in _parts([row * (len(tail) + 1) for tail in tails]):
+            costs += self._compare_part(heads[part], tails[part], steers[part])
+        return costs
+
+    def _compare_part(
+        self, heads: list[list[int]], tails: list[list[int]], steers: list[Steering]
+    ) -> list[Wide]:
+        """As `_compare`, with one side of every text in memory until the other has been read."""
         waiting: dict[int, FloatArray] = {}
         costs: list[Wide] = [np.empty(0)] * len(heads)
 
@@ -118,6 +131,17 @@ class DivergenceMeter:
             reduce=compare,
         )
         return costs
+
+
+def _parts(sizes: Sequence[int]) -> Iterator[slice]:
+    """Runs of neighbours of at most `MOST_WAITING` bytes together, or of one."""
+    start = total = 0
+    for i, size in enumerate(sizes):
+        if i > start and total + size > MOST_WAITING:
+            yield slice(start, i)
+            start, total = i, 0
+        total += size
+    yield slice(start, len(sizes))
 
 
 def _percentile(costs: Wide) -> float:

@@ -20,6 +20,7 @@ __all__ = ["Passage", "ReadAs", "Summary", "read_passage"]
 
 ReadAs = Literal["prompt", "answer", "raw"]
 Floats = NDArray[np.float64]
+_MARK = "\ue000"  # of the private use area: in no chat template
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,19 @@ def _tokens(model: Model, text: str, how: ReadAs, answer_to: str) -> tuple[list[
         return head + tail, len(head), len(head) + len(tail)
     rendered = model.render([{"role": "user", "content": text}])
     tokens = model.tokenize(rendered)
-    before, _, after = rendered.partition(text.strip())
+    before, after = _around(model, text, rendered)
     first = _common(model.tokenize(before), tokens)
     behind = _common(model.tokenize(after)[::-1], tokens[::-1]) if after else 0
     return tokens, first, max(len(tokens) - behind, first)
+
+
+def _around(model: Model, text: str, rendered: str) -> tuple[str, str]:
+    """What a chat template puts before and behind a text, which may itself be part of that."""
+    before, _, after = model.render([{"role": "user", "content": _MARK}]).partition(_MARK)
+    if rendered.startswith(before) and rendered[len(before) :].endswith(after):
+        return before, after
+    before, _, after = rendered.partition(text.strip())
+    return before, after
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,14 @@ def _grammar(
             continue
         check_schema(function["parameters"], f"{place}: {function['name']}.parameters", limits)
         parameters = dict(function["parameters"])
-        defs |= parameters.pop("$defs", {})  # a $ref counts from the top
+        for name, found in _defs(parameters.pop("$defs", {}), place):
+            if defs.setdefault(name, found) != found:  # a $ref counts from the top
+                raise FieldError(
+                    place,
+                    f"{place} have two different $defs called {name[:80]!r}",
+                    "give them different names",
+                    code="schema_refused",
+                )
         calls.append(
             {
                 "type": "object",
@@ -128,6 +135,12 @@ def _grammar(
     rules = read_constraints(lambda _text: [], 0, json_schema=schema).grammar
     call = _ROOT.sub("tool-call-json ::=", rules)
     return f'root ::= "{OPEN}\\n" tool-call-json "\\n{CLOSE}"\n{call}'
+
+
+def _defs(found: Any, place: str) -> Iterable[tuple[str, Any]]:
+    if not isinstance(found, dict):
+        raise FieldError(place, f"{place} have $defs that are no object", code="schema_refused")
+    return found.items()
 
 
 class CallReader:

@@ -109,7 +109,8 @@ def _nested_schema(depth: int) -> dict[str, object]:
         ({"json_schema": _nested_schema(100_000)}, "JSON schema"),
         ({"json_schema": "[" * 100_000}, "schema nests deeper"),
         ({"json_schema": {"type": "string", "maxLength": 2000}}, "nests deeper"),
-        ({"json_schema": {"type": "string", "maxLength": 10**6}}, "longer than 1 MB"),
+        ({"json_schema": {"type": "string", "maxLength": 10**6}}, "has maxLength"),
+        ({"grammar": "root ::=" + ' "a"' * 300_000}, "longer than 1 MB"),
         ({"json_schema": {"const": {1, 2}}}, "JSON schema"),
     ],
 )
@@ -226,3 +227,12 @@ def test_bad_constraints_are_clear_errors(
     with pytest.raises(InputError, match=message):
         tiny_model.ask("abc", raw=True, **{"max_tokens": 2, **options})
     assert tiny_model.ask("abc", raw=True, max_tokens=2, ignore_eos=True).finish == "length"
+
+
+@pytest.mark.parametrize("key", ["minLength", "maxLength", "minItems", "maxItems"])
+def test_a_schema_that_takes_gigabytes_to_write_out_is_refused(key: str) -> None:
+    kind = {"type": "string"} if "Length" in key else {"type": "array", "items": {"type": "null"}}
+    with pytest.raises(InputError, match=f"has {key}"):
+        read_constraints(lambda _text: [], 0, json_schema=kind | {key: 10**9})
+    named = {"type": "object", "properties": {key: {"type": "null"}}}
+    assert key in read_constraints(lambda _text: [], 0, json_schema=named).grammar

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from edgesteer import ControlVector, Model
+from edgesteer.measure import divergence
 from edgesteer.measure.damage import NeutralText, answer_damage, repetition
 from edgesteer.measure.divergence import Divergence, DivergenceMeter
 from edgesteer.measure.kl import Reference, kl, log_softmax
+from edgesteer.steering import as_steering
 
 
 def _rows(seed: int, scale: float = 1.0) -> np.ndarray:
@@ -81,6 +83,30 @@ def test_a_meter_measures_many_steerings_as_it_measures_one(tiny_model: Model) -
         alone = meter.measure(vector * strength)
         assert found.own_p95 == pytest.approx(alone.own_p95, rel=1e-3)
         assert found.neutral_mean == pytest.approx(alone.neutral_mean, rel=1e-3)
+
+
+def test_few_logits_wait_for_their_other_reading(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many steerings are measured at once."""
+    meter = DivergenceMeter(tiny_model, prompts=["one", "two"], neutral=["a text"], n_tokens=6)
+    steers = [as_steering(_vector(tiny_model) * (0.1 * n)) for n in range(1, 7)]
+    at_once = meter.measure_many(steers)
+    seen: list[int] = []
+    read = Model.logits_many
+
+    def counted(self: Model, texts: Any, *given: Any, **more: Any) -> Any:
+        seen.append(len(texts))
+        return read(self, texts, *given, **more)
+
+    monkeypatch.setattr(Model, "logits_many", counted)
+    monkeypatch.setattr(divergence, "MOST_WAITING", 3 * 7 * 4 * tiny_model.n_vocab)
+    some = meter.measure_many(steers)
+    assert max(seen[1:]) <= 6  # three answers, each read both ways
+    for one, other in zip(at_once, some, strict=True):
+        assert (other.own_mean, other.own_p95) == pytest.approx(
+            (one.own_mean, one.own_p95), rel=1e-2
+        )
 
 
 def test_a_steering_that_breaks_the_model_costs_infinitely_much(

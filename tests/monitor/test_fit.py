@@ -164,6 +164,16 @@ def test_a_passage_knows_its_own_tokens(tiny_model: Model) -> None:
         assert summary.fires is None
 
 
+@pytest.mark.parametrize("text", ["user", "a", "end", "<|", "|"])
+def test_a_text_that_is_also_in_the_chat_template_is_found(tiny_model: Model, text: str) -> None:
+    """<|user|>user<|end|><|assistant|>: the second one is meant."""
+    vector = planted_vector(tiny_model, positions="mean")
+    passage = read_passage(tiny_model, text, {"early": Readout.raw(vector, 2)}, read_as="prompt")
+    assert "".join(passage.pieces[i] for i in passage.own) == text
+    head = "".join(passage.pieces[: passage.own[0]])
+    assert head.endswith("<|user|>")
+
+
 def test_what_decides_is_what_the_read_out_was_fitted_on(tiny_model: Model) -> None:
     vector = planted_vector(tiny_model, positions="mean")
     unit = Readout.raw(vector, 2)

@@ -183,3 +183,29 @@ def test_a_base_model_can_not_converse(shelf: Path) -> None:
         assert running.post("/api/compare", raw).status == 200
     finally:
         assert running.stop()[0] == 0
+
+
+def _forced_by(*parameters: dict[str, Any]) -> str:
+    rows = [
+        {"type": "function", "function": {"name": f"tool{n}", "parameters": one}}
+        for n, one in enumerate(parameters)
+    ]
+    tools = read_tools(Fields({"tools": rows, "tool_choice": "required"}), Limits(), allowed=True)
+    assert tools is not None
+    return tools.grammar
+
+
+@pytest.mark.parametrize("defs", [5, "ab", [1], None])
+def test_defs_that_are_no_object_are_refused(defs: Any) -> None:
+    with pytest.raises(FieldError, match=r"\$defs"):
+        _forced_by({"type": "object", "$defs": defs})
+
+
+def test_tools_may_share_defs_but_not_mean_two_things_by_one_name() -> None:
+    def tool(kind: str) -> dict[str, Any]:
+        found = {"type": "object", "properties": {"x": {"$ref": "#/$defs/a"}}}
+        return found | {"$defs": {"a": {"type": kind}}}
+
+    assert "tool1" in _forced_by(tool("string"), tool("string"))
+    with pytest.raises(FieldError, match="two different"):
+        _forced_by(tool("string"), tool("integer"))
