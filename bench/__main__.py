@@ -2,7 +2,7 @@
 
 python -m bench                 everything
 python -m bench single process  some parts: single, watch, batch, process, copies,
-                                planted, sweep, reading, serve
+                                capture, planted, sweep, reading, serve
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, copies, planted, process, readings, serve, single, sweeps, watching
+from bench import batches, captures, copies, planted, process, readings, serve, single, sweeps, watching
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "watch", "batch", "process", "copies", "planted", "sweep", "reading", "serve")
+PARTS = ("single", "watch", "batch", "process", "copies", "capture", "planted", "sweep", "reading", "serve")
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
@@ -48,6 +48,8 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
         results["watch"] = _told("one stream, watched", watching.cost(rounds))
     if "copies" in parts:
         results["copies"] = _told("the model in other formats", copies.formats())
+    if "capture" in parts:
+        results["capture"] = _told("capture", captures.measure(max(rounds // 2, 2)))
     if "planted" in parts:
         results["planted"] = _told("noise until the cosine is below 0.9", planted.measure())
     if "sweep" in parts:
