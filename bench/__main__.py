@@ -13,11 +13,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import batches, captures, copies, planted, process, readings, serve, single, sweeps, watching
+from bench import (
+    batches,
+    captures,
+    copies,
+    planted,
+    process,
+    readings,
+    serve,
+    single,
+    sweeps,
+    watching,
+)
 from edgesteer import Model
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("single", "watch", "batch", "process", "copies", "capture", "planted", "sweep", "reading", "serve")
+PARTS = (
+    "single",
+    "watch",
+    "batch",
+    "process",
+    "copies",
+    "capture",
+    "planted",
+    "sweep",
+    "reading",
+    "serve",
+)
 
 
 def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
