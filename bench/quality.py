@@ -28,12 +28,12 @@ from convert.layers_choice import default_window
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Library, Model
 from edgesteer.library import builtin_traits
+from edgesteer.measure.baking import present_weights
 from edgesteer.measure.candidate import CandidateWork, Measured, job
 from edgesteer.measure.jobs import JobCache, open_jobs
 from edgesteer.measure.propensity import Mode, propensity
 from edgesteer.measure.questions import Questions, load_questions
 from edgesteer.measure.stats import mean_interval
-from edgesteer.measure.sweep import present_weights
 from edgesteer.measure.weights import LayerWeights, flat
 
 OUT = Path(__file__).parent / "out"

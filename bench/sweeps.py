@@ -17,10 +17,11 @@ import numpy as np
 
 from bench.rounds import interleave, ratio
 from edgesteer import ControlVector, Library, Model
+from edgesteer.measure.baking import present_weights
 from edgesteer.measure.candidate import GRID, CandidateWork, job
 from edgesteer.measure.jobs import JobCache, Spec, open_jobs
 from edgesteer.measure.questions import load_questions
-from edgesteer.measure.sweep import present_weights, sweep
+from edgesteer.measure.sweep import sweep
 from edgesteer.measure.weights import LayerWeights, flat
 from edgesteer.reading import Score
 

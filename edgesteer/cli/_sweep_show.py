@@ -32,7 +32,8 @@ def show(found: Sweep) -> None:
     )
     best = found.best_first
     shown = best[:_SHOWN]
-    for extra in (best_single(found), _default(found)):
+    chosen = next(c for c in best if c.weights == found.chosen)
+    for extra in (chosen, best_single(found), _default(found)):
         if extra is not None and extra not in shown:
             shown.append(extra)
     header = ["LAYERS", "STRENGTH", "EFFECT", "WRONG WAY", "DCE", "REPEATS", "SCORE", "STAGE"]

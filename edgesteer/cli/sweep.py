@@ -159,8 +159,8 @@ def _run(
     from edgesteer.cli import _open, _show
     from edgesteer.cli._copies import reading_copy
     from edgesteer.cli._progress import progress_bars
+    from edgesteer.measure.baking import present_weights
     from edgesteer.measure.jobs import JobCache, open_jobs
-    from edgesteer.measure.sweep import present_weights
     from edgesteer.measure.sweep import sweep as run_sweep
 
     copy = reading_copy(model_name, options, library)
@@ -211,9 +211,9 @@ def _work(
     from dataclasses import replace
 
     from edgesteer.measure import texts
+    from edgesteer.measure.baking import natural
     from edgesteer.measure.candidate import CandidateWork
     from edgesteer.measure.propensity import default_mode
-    from edgesteer.measure.sweep import natural
 
     asked = _questions(options["items"], vector, name)
     some = _evenly(asked.validation.items, options["max_items"])
@@ -273,8 +273,8 @@ def _apply(
     from edgesteer.cli import _open, _show
     from edgesteer.cli._progress import progress_bars
     from edgesteer.cli.vectors._keep import keep
+    from edgesteer.measure.baking import baked
     from edgesteer.measure.calibrate import calibrate
-    from edgesteer.measure.sweep import baked
     from edgesteer.names import looks_like_path
 
     with (

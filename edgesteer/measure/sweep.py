@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
 
 from edgesteer.errors import InputError, LayerError, SteeringError
 from edgesteer.layers import LayerRange, as_layers
@@ -18,15 +19,12 @@ from edgesteer.measure.stats import Interval, mean_interval
 from edgesteer.measure.weights import LayerWeights
 from edgesteer.vector import ControlVector
 
-__all__ = ["DOSES", "Candidate", "Sweep", "Tested", "baked", "natural", "present_weights", "sweep"]
+__all__ = ["DOSES", "Candidate", "Sweep", "Tested", "choose", "sweep"]
 
 Progress = Callable[[int, int, str], None]
 
 DOSES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
 """Of the strength at equal KL: where the choice is asked on test items."""
-
-WEIGHTS = "layer_weights"
-"""Where a vector's meta keeps the weights that its directions were multiplied by."""
 
 _SEED = 20250
 
@@ -99,9 +97,9 @@ def sweep(
 
     Args:
         jobs: runs the jobs of `work`.
-        work: the vector in its natural proportions (see `natural`), the items, the target KL.
+        work: the vector in its natural proportions (see baking.natural), the items, the target KL.
         n_layer: blocks of the model.
-        default: the weights as they are (see `present_weights`), which the choice is held against.
+        default: the weights as they are (see baking.present_weights), which the choice is held against.
         layers: look at these only; None is all that the vector carries.
         answers: write open answers for every candidate, not only for those that are tested.
         progress: called with (done, total, what).
@@ -126,7 +124,7 @@ def sweep(
             stage, candidates = search.send({w: c.measured.effect for w, c in found.items()})
         except StopIteration:
             break
-    best = max(found.values(), key=lambda c: c.measured.effect)
+    best = choose(list(found.values()))
     if best.measured.effect <= 0:
         raise SteeringError(
             "no layers move the items the right way: the effect is zero or negative everywhere",
@@ -134,6 +132,33 @@ def sweep(
         )
     tested = _test(jobs, work, found, best, default, progress)
     return Sweep(work, n_layer, tuple(found.values()), best.weights, tested)
+
+
+def choose(candidates: Sequence[Candidate]) -> Candidate:
+    """The simplest candidate within one standard error of the best on validation items.
+
+    The first of the candidates, the vector as it was, is simplest, then come equal weights, then
+    the rest; among equally simple ones the best. The error is that of the difference to the best,
+    paired by item (the one-standard-error rule: Breiman et al. 1984).
+    """
+    best = max(candidates, key=lambda c: c.measured.effect)
+    near = [c for c in candidates if c is best or _difference(best, c) <= _error(best, c)]
+
+    def simplicity(candidate: Candidate) -> tuple[int, float]:
+        rank = 0 if candidate is candidates[0] else 1 if candidate.weights.is_flat else 2
+        return -rank, candidate.measured.effect
+
+    return max(near, key=simplicity)
+
+
+def _difference(best: Candidate, other: Candidate) -> float:
+    return best.measured.effect - other.measured.effect
+
+
+def _error(best: Candidate, other: Candidate) -> float:
+    pairs = zip(best.measured.effects, other.measured.effects, strict=True)
+    gaps = [a - b for a, b in pairs]
+    return float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else 0.0
 
 
 def _carried(vector: ControlVector, layers: str | None, n_layer: int) -> list[int]:
@@ -220,43 +245,3 @@ def _measured(candidate: Candidate, result: Result) -> Measured:
 def _gain(measured: Measured, before: Measured) -> Interval:
     pairs = zip(measured.effects, before.effects, strict=True)
     return mean_interval([a - b for a, b in pairs], seed=_SEED)
-
-
-# -- the vector before and after
-
-
-def natural(vector: ControlVector) -> ControlVector:
-    """The vector without the weights that an earlier sweep multiplied its directions by."""
-    weights = vector.meta.get(WEIGHTS)
-    if not isinstance(weights, dict):
-        return vector
-    old = {int(layer): float(weight) for layer, weight in weights.items()}
-    rows = {n: row / old.get(n, 1.0) for n, row in vector.directions.items()}
-    meta = {key: value for key, value in vector.meta.items() if key != WEIGHTS}
-    return vector.with_(directions=rows, calibration=None, meta=meta)
-
-
-def present_weights(vector: ControlVector, n_layer: int) -> LayerWeights:
-    """The weights as they are, at the layers that the vector recommends, else at all of its own."""
-    chosen = vector.layers if vector.recommended is None else vector.recommended.resolve(n_layer)
-    kept = vector.meta.get(WEIGHTS)
-    old: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
-    norms = vector.norms()
-    weights = {n: float(old.get(str(n), 1.0)) for n in chosen if norms.get(n)}
-    return LayerWeights.of(weights, "" if not old else "as it is")
-
-
-def baked(vector: ControlVector, weights: LayerWeights, note: Mapping[str, Any]) -> ControlVector:
-    """A natural vector with the weights multiplied in and their layers recommended.
-
-    Other layers keep their directions, unused. `note` is kept in its meta under "sweep". It is not
-    calibrated: that comes next.
-    """
-    chosen = dict(weights.weights)
-    rows = {n: row * chosen.get(n, 1.0) for n, row in vector.directions.items()}
-    meta = {**vector.meta, "sweep": dict(note)}
-    if not weights.is_flat:
-        meta[WEIGHTS] = weights.to_dict()
-    return vector.with_(
-        directions=rows, recommended=LayerRange.of(weights.layers), calibration=None, meta=meta
-    )

@@ -54,7 +54,7 @@ def verdict(found: Sweep) -> tuple[str, str]:
         return "On test items the choice has no effect that is clear of zero.", "bad"
     gain = chosen.gain
     if gain is None or found.chosen == found.candidates[0].weights:
-        return "The layers as they were are the best that was found.", "good"
+        return "Nothing that was tried is clearly better than the layers as they were.", "good"
     if gain.low > 0:
         return "On test items the choice is better than the layers as they were.", "good"
     if gain.high < 0:
@@ -192,7 +192,9 @@ _READING = (
     "The effect is how many nats the log-probability of the answer that shows the trait rises over "
     "that of the other answer, at the strength at which the mean KL on neutral text, over both "
     "signs, is the stated one: the slope of a line through five strengths, times that strength.",
-    "Candidates were compared on validation items, and the best of many is flattered by chance. "
+    "Candidates were compared on validation items. Chosen is the simplest within one standard "
+    "error of the best: the layers as they were, else equal weights, else smooth ones. Even so the best "
+    "of many is flattered by chance. "
     "The test items played no part in the choice; only their figures are a measurement of it. "
     "Their intervals are bootstrap intervals over items; other items may answer otherwise.",
     "Cross-entropy is what neutral text costs more, in nats a token. Repetition is the share of "

@@ -12,10 +12,11 @@ import pytest
 
 from edgesteer import ControlVector, Model
 from edgesteer.errors import InputError, LayerError, SteeringError
+from edgesteer.measure.baking import baked, natural, present_weights
 from edgesteer.measure.candidate import CandidateWork
 from edgesteer.measure.jobs import JobCache, Result, Spec, open_jobs
 from edgesteer.measure.questions import Item, Questions
-from edgesteer.measure.sweep import Sweep, baked, natural, present_weights, sweep
+from edgesteer.measure.sweep import Candidate, Sweep, choose, sweep
 from edgesteer.measure.sweep_record import note, to_dict
 from edgesteer.measure.weights import LayerWeights, flat, gaussian
 from edgesteer.report.sweep_page import verdict, write_sweep_page
@@ -82,8 +83,27 @@ def test_the_planted_layers_are_found(tiny_model: Model, peak: float, width: flo
     found = _sweep(tiny_model, Planted(peak, width))
     assert abs(found.chosen.centre - peak) <= 1.5
     best = found.best_first
-    assert best[0].weights == found.chosen
     assert best[0].measured.effect >= best[-1].measured.effect
+
+
+def test_the_choice_is_the_simplest_within_one_standard_error(tiny_model: Model) -> None:
+    found = list(_sweep(tiny_model, Planted(13.0, 2.0)).candidates)
+    best = max(found, key=lambda c: c.measured.effect)
+    window = next(c for c in found if c.weights.is_flat and c is not best and c is not found[0])
+    smooth = next(c for c in found if not c.weights.is_flat)
+
+    def scored(candidate: Candidate, *effects: float) -> Candidate:
+        mean = float(np.mean(effects))
+        measured = replace(candidate.measured, effect=mean, effects=effects)
+        return replace(candidate, measured=measured)
+
+    was, flat_one = scored(found[0], 1.0, 1.0, 1.0), scored(window, 3.0, 3.0, 2.9)
+    top = scored(smooth, 2.9, 3.1, 3.0)  # higher by 0.03, with an error of 0.07
+    assert choose([was, flat_one, top]) is flat_one
+    assert choose([was, top]) is top
+    assert choose([scored(found[0], 2.8, 3.1, 3.0), flat_one, top]) is not top
+    clear = scored(smooth, 3.5, 3.5, 3.4)
+    assert choose([was, flat_one, clear]) is clear
 
 
 def test_the_choice_is_tested_beside_what_was_there_before(tiny_model: Model) -> None:
@@ -162,7 +182,10 @@ def test_weights_are_baked_in_and_taken_out_again() -> None:
 def test_layers_that_were_best_already_are_said_to_be(tiny_model: Model) -> None:
     first = _sweep(tiny_model, Planted(13.0, 3.0))
     again = _sweep(tiny_model, Planted(13.0, 3.0), baked(_vector(), first.chosen, {}))
-    assert verdict(again) == ("The layers as they were are the best that was found.", "good")
+    assert verdict(again) == (
+        "Nothing that was tried is clearly better than the layers as they were.",
+        "good",
+    )
 
 
 def test_sweeping_what_was_swept_measures_the_same_candidates(tiny_model: Model) -> None:
