@@ -97,9 +97,9 @@ def sweep(
 
     Args:
         jobs: runs the jobs of `work`.
-        work: the vector in its natural proportions (see baking.natural), the items, the target KL.
+        work: the vector in natural proportions (baking.natural), the items, the target KL.
         n_layer: blocks of the model.
-        default: the weights as they are (see baking.present_weights), which the choice is held against.
+        default: the weights as they are (baking.present_weights): the choice is held against them.
         layers: look at these only; None is all that the vector carries.
         answers: write open answers for every candidate, not only for those that are tested.
         progress: called with (done, total, what).

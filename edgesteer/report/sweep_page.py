@@ -193,8 +193,8 @@ _READING = (
     "that of the other answer, at the strength at which the mean KL on neutral text, over both "
     "signs, is the stated one: the slope of a line through five strengths, times that strength.",
     "Candidates were compared on validation items. Chosen is the simplest within one standard "
-    "error of the best: the layers as they were, else equal weights, else smooth ones. Even so the best "
-    "of many is flattered by chance. "
+    "error of the best: the layers as they were, else equal weights, else smooth ones. Even so the "
+    "best of many is flattered by chance. "
     "The test items played no part in the choice; only their figures are a measurement of it. "
     "Their intervals are bootstrap intervals over items; other items may answer otherwise.",
     "Cross-entropy is what neutral text costs more, in nats a token. Repetition is the share of "
