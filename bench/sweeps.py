@@ -1,10 +1,14 @@
 """Sweeps: jobs a second against one question at a time, the whole sweep, growth, two workers.
 
 Knows nothing of what a sweep finds.
+
+python -m bench.sweeps "two workers"     one part: jobs, growth, two workers, default sweep
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -93,20 +97,25 @@ def make_work(model: Model, library: Library, *, n_items: int = 12) -> Candidate
     return CandidateWork(vector, parts, 0.15, "whole", library.sha256(model.path), asked.score)
 
 
-def measure(rounds: int = 3) -> dict[str, Any]:
-    """All figures; some minutes."""
+PARTS = ("jobs", "growth", "two workers", "default sweep")
+
+
+def measure(rounds: int = 3, parts: Sequence[str] = PARTS) -> dict[str, Any]:
+    """All figures, or some parts; some minutes each."""
+    figures: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
         library = Library(folder)
-        fast = fast_name(library)
+        figures["reads"] = fast = fast_name(library)
         with Model.open(fast, library=library) as model:
             work = make_work(model, library)
-            figures: dict[str, Any] = {
-                "reads": fast,
-                "jobs": _against_one_by_one(model, work, library, rounds),
-                "growth": _growth(model, work),
-                "two workers": _workers(model, work),
-                "default sweep": _whole(model, work, Path(folder)),
-            }
+            if "jobs" in parts:
+                figures["jobs"] = _against_one_by_one(model, work, library, rounds)
+            if "growth" in parts:
+                figures["growth"] = _growth(model, work)
+            if "two workers" in parts:
+                figures["two workers"] = _workers(model, work)
+            if "default sweep" in parts:
+                figures["default sweep"] = _whole(model, work, Path(folder))
     return figures
 
 
@@ -190,3 +199,7 @@ def _whole(model: Model, work: CandidateWork, folder: Path) -> dict[str, Any]:
             told[f"{name}_jobs"] = jobs.done
     told["chosen"] = str(found.chosen)
     return told
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(parts=sys.argv[1:] or PARTS), indent=1))

@@ -36,7 +36,7 @@ def show(found: Sweep) -> None:
     for extra in (chosen, best_single(found), _default(found)):
         if extra is not None and extra not in shown:
             shown.append(extra)
-    header = ["LAYERS", "STRENGTH", "EFFECT", "WRONG WAY", "DCE", "REPEATS", "SCORE", "STAGE"]
+    header = ["LAYERS", "STRENGTH", "EFFECT", "WRONG WAY", "CE RISE", "STAGE"]
     _show.table(header, [[*_row(c), _stage(found, c)] for c in shown])
     if len(found.singles) > 1:
         click.echo()
@@ -47,8 +47,18 @@ def show(found: Sweep) -> None:
         gain = f", {_signed(tested.gain)} against as it was" if tested.gain else ""
         click.echo(
             f"test items {tested.role} ({tested.weights}): {_interval(tested.effect)}{gain}, "
-            f"{tested.measured.wrong:.0%} the wrong way"
+            f"{tested.measured.wrong:.0%} the wrong way{_written(tested.measured)}"
         )
+
+
+def _written(measured: Measured) -> str:
+    """What the open answers look like, where there are any."""
+    told = ""
+    if measured.score is not None:
+        told += f", score of open answers {measured.score:+.2f}"
+    if measured.repetition is not None:
+        told += f", {measured.repetition:.0%} of trigrams repeated"
+    return told
 
 
 def best_single(found: Sweep) -> Candidate | None:
@@ -72,8 +82,6 @@ def _row(candidate: Candidate) -> list[str]:
         f"{m.effect:.3f}",
         f"{m.wrong:.0%}",
         f"{m.cross_entropy:+.3f}",
-        "" if m.repetition is None else f"{m.repetition:.2f}",
-        "" if m.score is None else f"{m.score:+.2f}",
     ]
 
 
