@@ -15,7 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Library, Model
 from edgesteer.library import builtin_traits
 from edgesteer.measure.baking import present_weights
-from edgesteer.measure.candidate import CandidateWork, Measured, job
-from edgesteer.measure.jobs import JobCache, open_jobs
+from edgesteer.measure.candidate import Baseline, CandidateWork, Measured, job
+from edgesteer.measure.jobs import JobCache, Result, Spec, open_jobs
 from edgesteer.measure.propensity import Mode, propensity
 from edgesteer.measure.questions import Questions, load_questions
 from edgesteer.measure.stats import mean_interval
@@ -75,6 +76,23 @@ def _unit(vector: ControlVector) -> ControlVector:
     return vector.with_(directions=rows, calibration=None)
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """A work that reads the plain model once for all vectors of a trait."""
+
+    work: CandidateWork
+    plain: list[Baseline]
+
+    @property
+    def key(self) -> Spec:
+        return self.work.key
+
+    def start(self, model: Model) -> Callable[[Spec], Result]:
+        if not self.plain:
+            self.plain.append(Baseline(self.work, model))
+        return self.work.start(model, self.plain[0])
+
+
 def trait_figures(model: Model, library: Library, trait: str) -> dict[str, Any]:
     """Effects of every way on one trait's test items, by KL; of the plain prompt as it is."""
     pairs = ContrastPairs.load(trait).limited(N_PAIRS)
@@ -82,9 +100,11 @@ def trait_figures(model: Model, library: Library, trait: str) -> dict[str, Any]:
     asked = load_questions(trait)
     parts = {"test": Questions(asked.test.items)}
     told: dict[str, Any] = {"items": len(asked.test.items)}
-    for name, (vector, weights) in ways(pairs, reading, model.n_layer).items():
+    made = ways(pairs, reading, model.n_layer)
+    file, plain = library.sha256(model.path), list[Baseline]()
+    for name, (vector, weights) in made.items():
         for kl in KLS:
-            work = CandidateWork(vector, parts, kl, MODE, library.sha256(model.path))
+            work = _Shared(CandidateWork(vector, parts, kl, MODE, file), plain)
             with open_jobs(work, model, cache=JobCache(OUT / "quality")) as jobs:
                 found = Measured.of(jobs.run([job(weights, "test")])[0])
             told.setdefault(f"KL {kl:g}", {})[name] = list(found.effects)

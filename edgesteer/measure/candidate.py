@@ -30,7 +30,7 @@ from edgesteer.measure.weights import LayerWeights
 from edgesteer.model import Model
 from edgesteer.vector import ControlVector
 
-__all__ = ["ENDS", "GRID", "CandidateWork", "Measured", "job"]
+__all__ = ["ENDS", "GRID", "Baseline", "CandidateWork", "Measured", "job"]
 
 ENDS = (-1.0, 1.0)
 """Doses for a quick look: the strength at equal KL, both signs."""
@@ -107,23 +107,29 @@ class CandidateWork:
             "answers": [self.n_answers, self.n_tokens],
         }
 
-    def start(self, model: Model) -> Callable[[Spec], Result]:
-        """The measurement on an opened model."""
-        return _Measurement(self, model).run
+    def start(self, model: Model, baseline: Baseline | None = None) -> Callable[[Spec], Result]:
+        """The measurement on an opened model; works on other vectors share a baseline."""
+        return _Measurement(self, model, baseline or Baseline(self, model)).run
 
 
-class _Measurement:
-    """What is read once for all candidates, and the measuring of one."""
+class Baseline:
+    """What the plain model makes of the texts of a work: read once, whatever the vector."""
 
     def __init__(self, work: CandidateWork, model: Model) -> None:
-        self._work, self._model = work, model
-        self._neutral = NeutralText(model, work.neutral)
-        self._norms = residual_norms(model, work.neutral[0])
-        self._plain = {
+        self.neutral = NeutralText(model, work.neutral)
+        self.norms = residual_norms(model, work.neutral[0])
+        self.m = {
             part: propensity(model, asked.items, [None], mode=work.mode)[0]
             for part, asked in work.parts.items()
             if asked.items
         }
+
+
+class _Measurement:
+    """The measuring of one candidate."""
+
+    def __init__(self, work: CandidateWork, model: Model, plain: Baseline) -> None:
+        self._work, self._model, self._plain = work, model, plain
 
     def run(self, spec: Spec) -> Result:
         """The result of one job: see `Measured`, which reads it."""
@@ -141,7 +147,7 @@ class _Measurement:
         return {
             "strength": at_kl,
             "strengths": strengths,
-            "plain": _figures(self._plain[spec["part"]]),
+            "plain": _figures(self._plain.m[spec["part"]]),
             "m": [_figures(row) for row in m],
             "kl": _figures([d.kl_mean for d in damages]),
             "kl_p95": _figures([d.kl_p95 for d in damages]),
@@ -150,13 +156,13 @@ class _Measurement:
         }
 
     def _damage(self, candidate: ControlVector, strengths: Sequence[float]) -> list[TextDamage]:
-        return self._neutral.measure([candidate * x for x in strengths])
+        return self._plain.neutral.measure([candidate * x for x in strengths])
 
     def _search(
         self, candidate: ControlVector, doses: Sequence[float]
     ) -> tuple[float, list[float], list[TextDamage]]:
         """(strength at equal KL, the strengths to measure at, what they cost)."""
-        size = push_size(candidate, candidate.layers, self._norms)
+        size = push_size(candidate, candidate.layers, self._plain.norms)
         strength = first_guess(size, self._work.kl)
         for _ in range(_MAX_ROUNDS):
             low, high = self._damage(candidate, [-strength, strength])
