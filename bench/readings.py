@@ -71,7 +71,7 @@ def _rate(model: Model, texts: Tokens, read: Callable[[Tokens], object], each: i
 
 def _captures(model: Model, faster: Model, rounds: int) -> dict[str, Any]:
     """The last tokens of templated pairs, at all layers."""
-    passages = load_trait("calm").render(LlamaCapture(model).render).passages()[:N_TEXTS]
+    passages = load_trait("calm").render(LlamaCapture(model).render).passages[:N_TEXTS]
     texts = [model.tokenize(passage.text) for passage in passages]
     prefill = [[token for text in texts for token in text][:512]]
     own = [[1000 + i, *text[1:]] for i, text in enumerate(texts[: 3 * N_ALONE])]  # nothing shared
