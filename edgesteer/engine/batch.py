@@ -19,7 +19,7 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.errands import Errands
 from edgesteer.engine.forward import Forward
 from edgesteer.engine.inbox import Inbox
-from edgesteer.engine.lane import Lane
+from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence, common_prefix
@@ -87,7 +87,12 @@ class Scheduler:
 
     def steer(self, sequence: ActiveSequence, plan: Plan) -> None:
         """Steer a running sequence by ``plan`` from its next token on."""
-        self._inbox.send(lambda: sequence.change_plan(plan))
+
+        def change() -> None:
+            if sequence.change_plan(plan) and sequence.slot is not None:
+                self._lane_of(sequence.slot).reset(sequence.slot)
+
+        self._inbox.send(change)
 
     def call(self, run: Callable[[Scheduler], T]) -> T:
         """Run ``run(scheduler)`` on the engine's thread between two steps; wait for its result."""
@@ -263,7 +268,7 @@ class Scheduler:
             if sequence.n_cached is None:
                 sequence.n_cached = n_cached
             return
-        source = next(x for x in self._lanes.values() if old in x.slots)
+        source = self._lane_of(old)
         placed = lane.place([0], [""])
         if placed is None:
             raise EngineError("no slot to move a sequence to")
@@ -277,6 +282,9 @@ class Scheduler:
             slot.tokens, slot.stamps = list(old.tokens), list(old.stamps)
         source.release(old)
         sequence.slot = slot
+
+    def _lane_of(self, slot: Slot) -> Lane:
+        return next(lane for lane in self._lanes.values() if slot in lane.slots)
 
     def _read_prompt(self, lane: Lane, sequence: ActiveSequence, *, shared: bool) -> None:
         try:
@@ -353,7 +361,7 @@ class Scheduler:
                 sequence.listener.on_text(rest)
         sequence.listener.on_end(sequence, finish, error)
         if sequence.slot is not None:
-            next(x for x in self._lanes.values() if sequence.slot in x.slots).release(sequence.slot)
+            self._lane_of(sequence.slot).release(sequence.slot)
         if sequence.sampler is not None:
             sequence.sampler.close()
             sequence.sampler = None

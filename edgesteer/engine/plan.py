@@ -12,7 +12,7 @@ Carriers:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,18 @@ class Plan:
         if any(plan.reader is not None for plan in self.terms):
             return 0
         return min((plan.term.span(n_prompt)[0] for plan in self.terms), default=0)
+
+    def readings_of_prompt(self, known: Container[str]) -> tuple[TermPlan, ...]:
+        """What reads the prompt for this plan's gates and does nothing else, but for ``known``."""
+        return tuple(
+            replace(term, at={})
+            for term in self.terms
+            if term.reader and term.reader.scope != "token" and term.reader.key not in known
+        )
+
+    def reading_too(self, terms: tuple[TermPlan, ...]) -> Plan:
+        """The same effect, with terms that only read."""
+        return replace(self, native=False, terms=(*self.terms, *terms))
 
     def again(self) -> Plan:
         """The plan for another sequence: itself, or with new stamps where they are unique."""

@@ -63,6 +63,14 @@ class GateState:
         prompt = positions < n_prompt
         known[positions[prompt]] = reading[prompt]
 
+    def complete(self, n_prompt: int) -> list[str]:
+        """The read-outs of which each token of a prompt of that length is known."""
+        return [
+            key
+            for (key, n), known in self.readings.items()
+            if n == n_prompt and not np.isnan(known).any()
+        ]
+
     def is_open(self, reader: Reader, n_prompt: int) -> bool:
         """Whether the gate is open; it is not before the last token of the prompt was read."""
         known = self.readings.get((reader.key, n_prompt))

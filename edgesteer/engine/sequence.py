@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from edgesteer.constraints import Constraints
-from edgesteer.engine.plan import PLAIN, Plan
+from edgesteer.engine.plan import PLAIN, Plan, TermPlan
 from edgesteer.engine.rows import GateState
 from edgesteer.engine.text import TextStream
 from edgesteer.engine.watch import FloatArray, Reading, Watch
@@ -149,6 +149,7 @@ class ActiveSequence:
         self.segments = list(self._old.segments)
         self.gates = self._old.gates.copy()
         self._told = 0
+        self._late: tuple[TermPlan, ...] = ()  # whose gates came when the prompt had been read
 
     @property
     def watched(self) -> frozenset[int]:
@@ -183,11 +184,18 @@ class ActiveSequence:
         """Whether just the token chosen last has to be fed."""
         return self.n_generated > 0 and self.fed == len(self.tokens) - 1
 
-    def change_plan(self, plan: Plan) -> None:
-        """Steer by ``plan`` from the next fed token on."""
+    def change_plan(self, plan: Plan) -> bool:
+        """Steer by ``plan`` from the next fed token on.
+
+        Returns:
+            Whether what has been read must be read again, as it was read: a gate of the new plan
+            looks at prompt tokens that went by before.
+        """
         # a written token belongs to the old plan also when it has to be read again
         self._close_segment(len(self.tokens) - 1 if self.n_generated else self.fed)
         self.plan = plan
+        self._late = plan.readings_of_prompt(set(self.gates.complete(self.n_prompt)))
+        return bool(self._late) and self.fed > 0
 
     def _close_segment(self, end: int) -> None:
         """Tokens up to ``end``, so far as no segment has them, belong to the present plan."""
@@ -201,7 +209,10 @@ class ActiveSequence:
                 end = segment.end
                 if position < segment.n_prompt < end:
                     end = segment.n_prompt
-                return Segment(end, segment.plan, segment.n_prompt)
+                plan = segment.plan
+                if self._late and position < segment.n_prompt == self.n_prompt:
+                    plan = plan.reading_too(self._late)
+                return Segment(end, plan, segment.n_prompt)
         end = self.n_prompt if position < self.n_prompt else len(self.tokens)
         return Segment(end, self.plan, self.n_prompt)
 
