@@ -16,9 +16,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from edgesteer.errors import InputError, VectorMismatchError
 from edgesteer.measure.card import parts
 from edgesteer.measure.card.alternatives import ALTERNATIVES, ask_alternatives, check_alternatives
 from edgesteer.measure.card.asker import Asker, Progress
+from edgesteer.measure.card.controls import Control
 from edgesteer.measure.card.overlap import cosines
 from edgesteer.measure.card.raw import Raw
 from edgesteer.measure.card.refusal import refusing_direction
@@ -71,32 +73,21 @@ def evaluate(
 
     Raises:
         InputError, NotFoundError, PairsError: vectors or questions that can not be used.
-        VectorMismatchError: a vector, or the second file, belongs to another model.
+        VectorMismatchError: a vector belongs to another model.
     """
     started, asked_mode = time.monotonic(), mode or default_mode(model)
     listed = list(vectors) if isinstance(vectors, (list, tuple)) else [vectors]
     sources: list[Source] = [questions] if isinstance(questions, _ONE) else list(questions)
     subjects = find_subjects(model, listed, questions=sources, pairs=pairs, judge=judge)
-    if also is not None:
-        model.identity.check_fits(also.identity)
     kinds = check_alternatives(compare) if compare else ()
+    second = "" if also is None else _second_name(model, also)
     refusing = refusing_direction(model, refusal)
-    raw, notes = Raw(), [f"{s.name}: {note}" for s in subjects for note in s.notes]
+    raw = Raw()
     asker = Asker(model, settings, raw, progress, asked_mode)
-    for subject in subjects:
-        asker.add_set(subject.set_name, subject.questions.test, settings.items, settings.open)
-    controls = []
-    for subject in subjects:
-        parts.ask_effect(asker, subject)
-        controls += parts.ask_controls(asker, subject, notes)
-        parts.ask_prompt(asker, subject)
-        parts.ask_styles(asker, subject)
-    parts.ask_knowledge(asker, subjects)
-    tried = [one for s in subjects if kinds for one in ask_alternatives(asker, s, kinds, notes)]
-    traits = parts.ask_side_effects(asker, subjects, notes)
-    parts.ask_together(asker, subjects)
+    notes = [f"{s.name}: {note}" for s in subjects for note in s.notes]
+    facts = _ask_all(asker, subjects, kinds, notes)
     if also is not None:
-        parts.ask_quantisation(asker, subjects, also, _second_name(model, also))
+        parts.ask_quantisation(asker, subjects, also, second)
     _take_cosines(asker, subjects, refusing, notes)
     raw.facts |= {
         "model": {
@@ -107,14 +98,35 @@ def evaluate(
         },
         "mode": asked_mode,
         "subjects": [_facts(asker, subject) for subject in subjects],
-        "controls": [control.to_dict() for control in controls],
-        "alternatives": tried,
-        "traits": traits,
-        "also": "" if also is None else _second_name(model, also),
+        **facts,
+        "also": second,
         "notes": notes,
         "seconds": round(time.monotonic() - started, 1),
     }
     return ReportCard(raw, settings)
+
+
+def _ask_all(
+    asker: Asker, subjects: Sequence[Subject], kinds: Sequence[str], notes: list[str]
+) -> dict[str, Any]:
+    """Ask everything of the first file; returns what the controls and alternatives were."""
+    settings, controls = asker.settings, list[Control]()
+    for subject in subjects:
+        asker.add_set(subject.set_name, subject.questions.test, settings.items, settings.open)
+    for subject in subjects:
+        parts.ask_effect(asker, subject)
+        controls += parts.ask_controls(asker, subject, notes)
+        parts.ask_prompt(asker, subject)
+        parts.ask_styles(asker, subject)
+    parts.ask_knowledge(asker, subjects)
+    tried = [one for s in subjects if kinds for one in ask_alternatives(asker, s, kinds, notes)]
+    traits = parts.ask_side_effects(asker, subjects, notes)
+    parts.ask_together(asker, subjects)
+    return {
+        "controls": [control.to_dict() for control in controls],
+        "alternatives": tried,
+        "traits": traits,
+    }
 
 
 def _facts(asker: Asker, subject: Subject) -> dict[str, Any]:
@@ -156,5 +168,13 @@ def _take_cosines(
 
 
 def _second_name(model: Model, also: Model) -> str:
+    """What the second file is called. Raises InputError when it holds other weights."""
+    try:
+        model.identity.check_fits(also.identity)
+    except VectorMismatchError as error:
+        raise InputError(
+            f"{also.name} holds other weights than {model.name}: {also.identity}",
+            "name another quantisation of the same model",
+        ) from error
     name = also.path.name
     return name if name != model.path.name else f"{also.path.parent.name}/{name}"

@@ -22,6 +22,14 @@ from edgesteer.report.html import Block, Cell, Figure, Fold, Prose, Row, Table
 __all__ = ["beside_part", "controls_part", "effect_part", "prompt_part"]
 
 
+_WHY_CONTROLS = (
+    "An effect counts when it is larger than what any push of that size does. Random vectors are the "
+    "vector itself, turned at random: same norms, same cosines between layers. Label-shuffled ones "
+    "were made of the same pairs, half of them with exchanged labels. Each is compared with its "
+    "better sign, and the strongest decides."
+)
+
+
 def effect_part(card: ReportCard, figures: VectorFigures) -> Part:
     """The dose curve, its figures, and the open answers."""
     effect, unit = figures.effect, figures.unit
@@ -123,18 +131,12 @@ def controls_part(card: ReportCard, figures: VectorFigures) -> Part:
         "Beaten",
         "p (rank)",
     ]
-    lead = (
-        "An effect counts when it is larger than what any push of that size does. Random vectors "
-        "are the vector itself, turned at random: same norms, same cosines between layers. "
-        "Label-shuffled ones were made of the same pairs, half of them with exchanged labels. "
-        "Each is compared with its better sign, and the strongest decides."
-    )
     detail: list[Row] = [
         [one.label.partition("/")[2], one.factor, one.kl, one.effect.value, between(one.effect)]
         for one in figures.controls
     ]
     details = Table(["Control", "Length, of the vector's", "KL at 1", "Effect", "Interval"], detail)
-    return lead, [
+    return _WHY_CONTROLS, [
         Figure(svg, alt, f"n = {figures.effect.n} items; lines are intervals over items."),
         Table(header, rows),
         Fold("Every control", [details]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from edgesteer.measure.divergence import DivergenceMeter
 from edgesteer.measure.evaluate import ALTERNATIVES, ReportCard, evaluate
 from edgesteer.measure.questions import Questions, QuestionSet
 
+from ..conftest import OpenTiny
+from ..tiny import write_model
 from .conftest import SMALL
 
 BARE = replace(SMALL, knowledge=0, open=0, side_items=1)
@@ -109,6 +112,18 @@ def test_a_second_file_of_the_same_weights_is_set_beside(
     gap = card.summary.vectors[0].quantised
     assert gap is not None
     assert gap.gap.value == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_second_file_of_other_weights_is_refused(
+    tiny_model: Model,
+    planted: ControlVector,
+    letters: QuestionSet,
+    open_tiny: OpenTiny,
+    tmp_path: Path,
+) -> None:
+    other = open_tiny(write_model(tmp_path / "other.gguf", seed=7))
+    with pytest.raises(InputError, match="other weights"):
+        evaluate(tiny_model, planted, questions=letters, also=other, settings=BARE)
 
 
 def test_a_vector_that_breaks_the_model_is_told_at_once(
