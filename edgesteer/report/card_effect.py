@@ -24,9 +24,9 @@ __all__ = ["beside_part", "controls_part", "effect_part", "prompt_part"]
 
 _WHY_CONTROLS = (
     "An effect counts when it is larger than what any push of that size does. Random vectors are "
-    "the vector itself, turned at random: same norms, same cosines between layers. Label-shuffled ones "
-    "were made of the same pairs, half of them with exchanged labels. Each is compared with its "
-    "better sign, and the strongest decides."
+    "the vector itself, turned at random: same norms, same cosines between layers. "
+    "Label-shuffled ones were made of the same pairs, half of them with exchanged labels. "
+    "Each is compared with its better sign, and the strongest decides."
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgesteer.measure.card.verdict import judge_vector
@@ -57,3 +59,12 @@ def test_every_reservation_is_told(
 def test_what_the_prompt_does_is_said_but_not_held_against_it(make_card: MakeCard) -> None:
     texts = [text for _, text in make_card().verdicts[0].points]
     assert sum("system prompt" in text for text in texts) == 2
+
+
+def test_knowledge_near_chance_is_said_to_tell_nothing(make_card: MakeCard) -> None:
+    card = make_card()
+    known = card.summary.vectors[0].knowledge
+    assert known is not None
+    weak = replace(card.summary.vectors[0], knowledge=replace(known, plain=0.56))
+    assert any("near chance" in text for _, text in judge_vector(weak).points)
+    assert not any("near chance" in text for _, text in card.verdicts[0].points)

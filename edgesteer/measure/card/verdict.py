@@ -28,6 +28,7 @@ FEW_ITEMS = 8
 OVER_BUDGET = 1.25  # budgets spent at strength 1
 WRONG_WAY = 0.25  # share of items
 KNOWLEDGE_LOSS = 0.05  # accuracy
+NEAR_CHANCE = 0.65  # share right; half is chance
 LOOPS = 0.15  # rise of the share of repeated 4-grams
 ENTANGLED = 0.5  # side effects / own effect
 BRITTLE = 0.5  # of the effect of the plain question
@@ -77,6 +78,10 @@ def judge_vector(figures: VectorFigures) -> Verdict:
     points += _controls(figures) + _open_points(figures) + _prompt_points(figures)
     if best := best_tool(figures.beside):
         points.append(("", best))
+    known = figures.knowledge
+    if known is not None and known.plain < NEAR_CHANCE:
+        text = f"general knowledge is near chance without steering ({known.plain:.0%} of {known.n})"
+        points.append(("", f"{text}: whether it suffers can not be told"))
     doubts = _reservations(figures)
     points += [("bad", text) for text in doubts]
     if lost:
