@@ -6,8 +6,7 @@ python -m bench.quality --threads 1     on a machine that has other things to do
 
 Each way reads the same contrast pairs and steers the same layers, unless it says otherwise. Its
 effect is taken on test items, which nothing was chosen by, at the strengths at which the mean KL on
-neutral text is 0.15 and 0.4 nats. Results are kept in bench/out/quality, so that an interrupted run
-goes on.
+neutral text is 0.15 and 0.4 nats. Results are kept in bench/out, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from convert.extract import Reading, make_vector, read_pairs
 from convert.layers_choice import default_window
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Library, Model
+from edgesteer.atomic import write_atomic
 from edgesteer.library import builtin_traits
 from edgesteer.measure.baking import present_weights
 from edgesteer.measure.candidate import Baseline, CandidateWork, Measured, job
@@ -171,20 +171,24 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.quality")
     parser.add_argument("traits", nargs="*", metavar="TRAIT", help=", ".join(known))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--again", action="store_true", help="do not use kept results")
     asked = parser.parse_args(arguments)
     if unknown := sorted(set(asked.traits) - set(known)):
         parser.error(f"no trait {unknown[0]!r}; there are: {', '.join(known)}")
-    library, found = Library(), dict[str, Any]()
-    with Model.open(fast_name(library), library=library, threads=asked.threads) as model:
-        for trait in asked.traits or known:
-            print(f"{trait} ...", file=sys.stderr, flush=True)
-            found[trait] = trait_figures(model, library, trait)
+    traits, path = asked.traits or known, OUT / "quality.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    missing = [trait for trait in traits if asked.again or trait not in kept]
+    if missing:
+        library = Library()
+        with Model.open(fast_name(library), library=library, threads=asked.threads) as model:
+            for trait in missing:
+                print(f"{trait} ...", file=sys.stderr, flush=True)
+                kept[trait] = trait_figures(model, library, trait)
+                write_atomic(path, json.dumps(kept, indent=1) + "\n")
+    found = {trait: kept[trait] for trait in traits}
     for kl in KLS:
         print(f"\n{table(found, kl)}\n\n{verdict(found, kl)}")
-    OUT.mkdir(exist_ok=True)
-    path = OUT / "quality.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"\nwritten to {path}")
+    print(f"\nall numbers are in {path}")
     return 0
 
 
