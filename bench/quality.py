@@ -6,7 +6,7 @@ python -m bench.quality --threads 1     on a machine that has other things to do
 
 Each way reads the same contrast pairs and steers the same layers, unless it says otherwise. Its
 effect is taken on test items, which nothing was chosen by, at the strengths at which the mean KL on
-neutral text is 0.15 and 0.4 nats. What is measured is kept in bench/out: a second run goes on there.
+neutral text is 0.15 and 0.4 nats. What is measured is kept in bench/out; a second run goes on.
 """
 
 from __future__ import annotations
