@@ -4,9 +4,9 @@ Knows nothing of effects or damage: it only spares the searches their first, bli
 
     size = sum_l ||v_l|| / s_l        s_l = median ||h_l(t)|| over tokens of neutral text
 
-Pushes along one direction add up over the layers, so their sizes do. On the models tried a vector
-costs 0.15 nats a token of neutral text at a size of about 0.2, one layer or twenty of them, and KL
-grows with the square of the size.
+Pushes along one direction add up over the layers, so their sizes do. On SmolLM2-135M a vector costs
+0.15 nats a token of neutral text at a size of about 0.2, one layer or twenty of them, and KL grows
+with the square of the size. On another model the searches start less near, and end as right.
 """
 
 from __future__ import annotations
