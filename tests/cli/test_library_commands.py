@@ -173,8 +173,8 @@ def test_completion_of_names(vectors: Library, tiny_file: Path) -> None:
     vectors.save_recipe(Recipe("nurse"))
     vectors.add_model(tiny_file)
     assert complete("vectors", "show", word="c") == ["calm"]
-    assert complete("run", "-s", word="") == ["calm", "formal"]
-    assert complete("run", "-s", word="calm=1 f") == ["calm=1 formal"]
+    assert complete("run", "-s", word="ca") == ["calm", "cautious"]  # a trait is made when needed
+    assert complete("run", "-s", word="calm=1 f") == ["calm=1 formal", "calm=1 french"]
     assert complete("run", "-s", word="calm=1") == []
     assert complete("run", "-m", word="t") == ["tiny"]
     assert complete("chat", "-r", word="n") == ["nurse"]
