@@ -16,10 +16,26 @@ from edgesteer import Model, Steering, Term
 N_TOKENS = 64
 
 
+def _prompt(number: int) -> list[dict[str, str]]:
+    """The prompt of one stream, unlike the others' from its beginning on.
+
+    Streams of one prompt hold it once while they are unsteered, and once each when they are steered
+    differently: the longer cache would be counted as a cost of steering.
+    """
+    return [
+        {"role": "system", "content": f"{number} is your number."},
+        {"role": "user", "content": PROMPT},
+    ]
+
+
 def _tokens_per_s(model: Model, steers: list[Any]) -> float:
     """Tokens a second of all streams together, prompts aside."""
     jobs = model.start_many(
-        [PROMPT] * len(steers), steers, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+        [_prompt(i) for i in range(len(steers))],
+        steers,
+        temperature=0.0,
+        max_tokens=N_TOKENS,
+        ignore_eos=True,
     )
     replies = [job.result() for job in jobs]
     first = [job.sequence.first_token for job in jobs if job.sequence]
@@ -35,9 +51,9 @@ def different_steering(model: Model, n: int, rounds: int) -> dict[str, Any]:
 
     def one_by_one() -> float:
         start = written = 0.0
-        for steer in steers:
+        for number, steer in enumerate(steers):
             reply = model.ask(
-                PROMPT, steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
+                _prompt(number), steer=steer, temperature=0.0, max_tokens=N_TOKENS, ignore_eos=True
             )
             start += reply.timing.decode_s
             written += reply.usage.completion_tokens - 1

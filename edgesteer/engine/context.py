@@ -214,6 +214,8 @@ class Context:
                 "the model's numbers overflowed: its logits say nothing",
                 "Steer less: lower the strengths until the text makes sense.",
             )
+        if sampler.greedy:
+            return int(np.ctypeslib.as_array(pointer, (self.weights.n_vocab,)).argmax())
         if sampler.has_grammar:
             return sampler.choose(self.logits(row))
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))

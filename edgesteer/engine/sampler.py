@@ -58,6 +58,9 @@ class Sampler:
             parts.insert(0, C.llama_sampler_init_logit_bias(weights.n_vocab, len(bias), table))
         for part in parts:
             C.llama_sampler_chain_add(self._chain, part)
+        #: Nothing but the likeliest token is asked for: the chain, which would first copy the
+        #: whole vocabulary, need not run.
+        self.greedy = sampling.temperature < COLDEST and len(parts) == 1 and not grammar
 
     def _parts(self, weights: Weights, s: Sampling, seed: int) -> list[Any]:
         parts = []

@@ -272,3 +272,9 @@ def test_logits_that_say_nothing_are_an_error(
     monkeypatch.setattr(context.C, "llama_get_logits_ith", lambda *_: pointer)
     with pytest.raises(EngineError, match="overflow"):
         tiny_model.ask(PROMPT, max_tokens=1)
+
+
+def test_the_likeliest_token_is_the_same_with_and_without_llamas_chain(tiny_model: Model) -> None:
+    short = tiny_model.ask(PROMPT, temperature=0, max_tokens=40)
+    chain = tiny_model.ask(PROMPT, temperature=0, max_tokens=40, logit_bias={3: 1e-9})
+    assert short.text == chain.text
