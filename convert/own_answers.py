@@ -101,7 +101,8 @@ def ask_for_pairs(
         score: judges the answers; default the trait's own, see `edgesteer.measure.scores`.
         n_pairs: how many pairs to keep, beside those held out.
         max_tokens: where an answer is cut.
-        temperature, seed: how answers are drawn. The same seed gives the same pairs.
+        temperature, seed: how answers are drawn. The same seed gives the same pairs where the model
+            rounds alike: what else is in a batch or in the cache can turn a token.
         progress: told how many pairs are kept.
 
     Raises PairsError: the trait has no personas, or hardly any answer shows it. NotFoundError and

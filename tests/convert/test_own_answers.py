@@ -17,6 +17,7 @@ from convert.pairs_toml import parse
 from edgesteer import Model
 from edgesteer.errors import InputError, NotFoundError, PairsError
 from edgesteer.identity import ModelIdentity
+from edgesteer.measure.scores import find_score
 
 USERS = [f"Question {number}?" for number in range(20)]
 TRAIT = (
@@ -176,8 +177,14 @@ def test_personas_do_not_fit_in_jsonl(tmp_path: Path) -> None:
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_the_language_model_answers_the_same_way_twice(smollm2: Model) -> None:
+def test_the_language_model_answers_as_the_personas_ask(smollm2: Model) -> None:
     trait = ContrastPairs.load("calm")
-    first, second = (ask_for_pairs(smollm2, trait, n_pairs=8, max_tokens=24) for _ in range(2))
-    assert first.pairs == second.pairs
-    assert first.asked < 60
+    found = ask_for_pairs(smollm2, trait, n_pairs=8, max_tokens=24)
+    score = find_score(trait.score)
+    kept = (*found.pairs.pairs, *found.pairs.heldout)
+    assert len(kept) >= 8
+    assert found.asked < 60
+    for pair in kept:
+        assert pair.positive.user == pair.negative.user
+        assert pair.positive.system is None
+        assert score(pair.positive.answer) > score(pair.negative.answer)
