@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,9 @@ from convert.activations import Activations
 from convert.capture.hf_identity import hf_identity
 from convert.capture.llama import LlamaCapture
 from convert.capture.torch import TorchCapture
-from convert.directions import Contrast
-from convert.directions.mean_difference import mean_difference
-from convert.layers_choice import default_window
+from convert.extract import make_vector
 from convert.pairs import ContrastPairs
-from convert.reading import read_pairs
+from convert.reading import Reading, read_pairs
 
 from .pair_texts import cosines
 
@@ -52,11 +51,17 @@ def pairs() -> ContrastPairs:
 
 
 @pytest.fixture(scope="module")
+def polite() -> ContrastPairs:
+    """A hundred pairs: polite and rude answers to one prompt."""
+    return ContrastPairs.load(Path(__file__).with_name("polite.jsonl"))
+
+
+@pytest.fixture(scope="module")
 def readings(
-    llama: LlamaCapture, torch_capture: TorchCapture, pairs: ContrastPairs
-) -> tuple[Activations, Activations]:
-    """The last tokens of all pairs, by llama.cpp and by torch."""
-    return read_pairs(pairs, llama).train, read_pairs(pairs, torch_capture).train
+    llama: LlamaCapture, torch_capture: TorchCapture, polite: ContrastPairs
+) -> tuple[Reading, Reading]:
+    """The last tokens of a hundred pairs, by llama.cpp and by torch."""
+    return read_pairs(polite, llama), read_pairs(polite, torch_capture)
 
 
 def test_both_read_the_same_texts_and_tokens(
@@ -86,28 +91,50 @@ def check_agreement(ours: Activations, theirs: Activations) -> None:
     after = cosines(ours.rows[:, :-1], theirs.rows[:, 1:])
     assert (same[:, 1:] > before).all()
     assert (same[:, :-1] > after).all()
-    assert max(before.mean(axis=0).max(), after.mean(axis=0).max()) < 0.99
+    assert max(before.mean(axis=0).max(), after.mean(axis=0).max()) < 0.995
     lengths = np.linalg.norm(ours.rows, axis=2) / np.linalg.norm(theirs.rows, axis=2)
     assert lengths == pytest.approx(1.0, abs=0.05)
 
 
-def test_captures_agree_at_the_same_layer_only(readings: tuple[Activations, Activations]) -> None:
-    check_agreement(*readings)
+def test_captures_agree_at_the_same_layer_only(readings: tuple[Reading, Reading]) -> None:
+    check_agreement(readings[0].train, readings[1].train)
 
 
-def test_means_over_the_answer_agree_too(
+def test_captures_agree_at_every_position(
     llama: LlamaCapture, torch_capture: TorchCapture, pairs: ContrastPairs
 ) -> None:
     few = pairs.limited(4)
-    both = [
-        read_pairs(few, capture, positions="answer").train for capture in (llama, torch_capture)
-    ]
-    check_agreement(*both)
+    places = "last,answer,prompt,prompt-3,-4,5"
+    ours, theirs = (read_pairs(few, c, positions=places) for c in (llama, torch_capture))
+    for i in range(len(ours.places)):
+        check_agreement(ours.at(i).train, theirs.at(i).train)
 
 
-def test_directions_agree_where_they_steer(readings: tuple[Activations, Activations]) -> None:
-    ours, theirs = (mean_difference(Contrast(r.positive, r.negative)).directions for r in readings)
-    steered = [layer - 1 for layer in default_window(readings[0].model.n_layer)]
-    agreed = cosines(ours, theirs)[steered]
-    assert agreed.min() > 0.97
-    assert agreed.mean() > 0.985
+def test_the_templates_own_tokens_are_the_same(
+    llama: LlamaCapture, torch_capture: TorchCapture, pairs: ContrastPairs
+) -> None:
+    found = [read_pairs(pairs.limited(2), c, positions="template") for c in (llama, torch_capture)]
+    assert found[0].places == found[1].places
+    assert found[0].places[-2:] == ("prompt-1", "prompt")
+    behind = llama._model.tokenize("<|im_end|>\n<|im_start|>assistant\n")
+    assert len(found[0].places) == len(behind)
+
+
+def test_all_tokens_agree(llama: LlamaCapture, torch_capture: TorchCapture) -> None:
+    texts = ["The library opens at nine.", "To change a bicycle tyre, let out the air."]
+    ours, theirs = (c.capture(texts, [8, 15, 22], "all") for c in (llama, torch_capture))
+    assert ours.owners.tolist() == theirs.owners.tolist()
+    kept = ours.owners == np.roll(ours.owners, 1)  # a text's first token is an outlier
+    assert cosines(ours.rows[kept], theirs.rows[kept]).min() > 0.995
+
+
+def test_a_vector_of_a_hundred_pairs_is_the_same_by_torch(
+    readings: tuple[Reading, Reading], polite: ContrastPairs
+) -> None:
+    ours, theirs = (make_vector(polite, reading) for reading in readings)
+    assert ours.meta["quality"]["verdict"].startswith("good")
+    assert ours.recommended == theirs.recommended
+    assert ours.recommended is not None
+    agreed = ours.cosine(theirs)
+    used = ours.recommended.resolve(readings[0].rows.model.n_layer)
+    assert min(agreed[layer] for layer in used) > 0.99
