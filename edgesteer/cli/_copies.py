@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgesteer.tune import Table
     from edgesteer.working_copy import WorkingCopy
 
-__all__ = ["copy_options", "measure", "reading_copy"]
+__all__ = ["copy_options", "copy_to_read", "measure"]
 
 _N_CTX = 1024  # enough for the measurement; a cache for more would cost memory
 
@@ -57,9 +57,21 @@ def measure(
         return tune(library, entry, open_file, key=key, use=use, large=large, progress=advance)
 
 
-def reading_copy(
+def copy_to_read(
     model_name: str, options: Mapping[str, Any], library: Library
-) -> WorkingCopy | None:
+) -> tuple[str, WorkingCopy | None]:
+    """What to open for a long reading of a model, and the working copy that it is.
+
+    The name is the model's own when its file is read, also when that is a copy itself.
+    Raises as the choice of the copy does: InputError for --tune with --original.
+    """
+    copy = _chosen(model_name, options, library)
+    if copy is None or copy.path == library.find_model(model_name).path:
+        return model_name, copy
+    return f"{model_name}@{copy.format}", copy
+
+
+def _chosen(model_name: str, options: Mapping[str, Any], library: Library) -> WorkingCopy | None:
     """The working copy to read a model by; None when it is the file itself.
 
     Raises InputError for --tune with --original, and what the measurement raises.

@@ -89,7 +89,7 @@ def open_source(
 ) -> Source:
     """Opens what the options ask for; `stack` closes it."""
     from edgesteer.cli import _open
-    from edgesteer.cli._copies import reading_copy
+    from edgesteer.cli._copies import copy_to_read
 
     calibrate = not options["no_calibrate"]
     by_torch, kept = options["capture"] == "torch", bool(options["from_capture"])
@@ -106,12 +106,12 @@ def open_source(
         return Source(None, model, identity=identity, torch=torch)
     from convert.capture.llama import LlamaCapture
 
-    copy = reading_copy(model_name, options, library)
-    copied = copy is not None and copy.path != library.find_model(model_name).path
-    opened = f"{model_name}@{copy.format}" if copy is not None and copied else model_name
+    opened, copy = copy_to_read(model_name, options, library)
     model = stack.enter_context(_open.open_model(opened, options, library))
     capture = LlamaCapture(model)
-    if calibrate and copied:  # strengths are for the file that answers, not for its copy
+    if (
+        calibrate and opened != model_name
+    ):  # strengths are for the file that answers, not for its copy
         model = stack.enter_context(_open.open_model(model_name, options, library))
     return Source(capture, model if calibrate else None, copy, torch=torch)
 

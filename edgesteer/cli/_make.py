@@ -87,7 +87,7 @@ def _fit(model: Model, vector: ControlVector, trait: str) -> None:
 
 def _make(model: Model, name: str, trait: str, options: Mapping[str, Any]) -> None:
     from edgesteer.cli import _open, _show
-    from edgesteer.cli._copies import reading_copy
+    from edgesteer.cli._copies import copy_to_read
     from edgesteer.cli._progress import progress_bars
     from edgesteer.on_the_spot import make_vector
 
@@ -95,11 +95,11 @@ def _make(model: Model, name: str, trait: str, options: Mapping[str, Any]) -> No
     _show.note(f"{name} has no vector {trait} yet: making it, once (--no-make refuses)")
     with ExitStack() as stack:
         capture, meta = None, {}
-        copy = reading_copy(name, {**options, "tune": False, "original": False}, library)
-        if copy is not None and copy.path != model.path:
+        opened, copy = copy_to_read(name, {**options, "tune": False, "original": False}, library)
+        if opened != name:
             from convert.capture.llama import LlamaCapture
 
-            reader = _open.open_model(f"{name}@{copy.format}", options, library)
+            reader = _open.open_model(opened, options, library)
             capture = LlamaCapture(stack.enter_context(reader))
             meta = {"working_copy": str(copy)}
         advance = stack.enter_context(progress_bars())

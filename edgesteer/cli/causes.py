@@ -137,15 +137,14 @@ def _run(pairs: list[Pair], options: dict[str, Any]) -> PatchMap:
     from convert.capture.llama import LlamaCapture
     from convert.rendering import render_pairs
     from edgesteer.cli import _open
-    from edgesteer.cli._copies import reading_copy
+    from edgesteer.cli._copies import copy_to_read
     from edgesteer.cli._progress import progress_bars
     from edgesteer.library import DEFAULT_MODEL, Library
     from edgesteer.measure.patching import patch_map
 
     library, name = Library(), options["model"] or DEFAULT_MODEL
-    copy = reading_copy(name, options, library)
+    opened, _copy = copy_to_read(name, options, library)
     with ExitStack() as stack:
-        opened = name if copy is None else f"{name}@{copy.format}"
         model = stack.enter_context(_open.open_model(opened, options, library))
         advance = stack.enter_context(progress_bars())
         capture = LlamaCapture(model)

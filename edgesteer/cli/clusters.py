@@ -82,14 +82,13 @@ def _read(pairs: ContrastPairs, options: dict[str, Any]) -> Reading:
     from convert.capture.llama import LlamaCapture
     from convert.reading import read_pairs
     from edgesteer.cli import _open
-    from edgesteer.cli._copies import reading_copy
+    from edgesteer.cli._copies import copy_to_read
     from edgesteer.cli._progress import progress_bars
     from edgesteer.library import DEFAULT_MODEL, Library
 
     library, name = Library(), options["model"] or DEFAULT_MODEL
-    copy = reading_copy(name, options, library)
+    opened, _copy = copy_to_read(name, options, library)
     with ExitStack() as stack:
-        opened = name if copy is None else f"{name}@{copy.format}"
         model = stack.enter_context(_open.open_model(opened, options, library))
         advance = stack.enter_context(progress_bars())
         return read_pairs(pairs, LlamaCapture(model), progress=advance)

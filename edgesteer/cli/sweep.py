@@ -157,16 +157,14 @@ def _run(
 ) -> tuple[Sweep, dict[str, Any], ControlVector]:
     """The sweep, what it is about, and the vector in its natural proportions."""
     from edgesteer.cli import _open, _show
-    from edgesteer.cli._copies import reading_copy
+    from edgesteer.cli._copies import copy_to_read
     from edgesteer.cli._progress import progress_bars
     from edgesteer.measure.baking import present_weights
     from edgesteer.measure.jobs import JobCache, open_jobs
     from edgesteer.measure.sweep import sweep as run_sweep
 
-    copy = reading_copy(model_name, options, library)
-    copied = copy is not None and copy.path != library.find_model(model_name).path
+    opened, copy = copy_to_read(model_name, options, library)
     with ExitStack() as stack:
-        opened = f"{model_name}@{copy.format}" if copy is not None and copied else model_name
         model = stack.enter_context(_open.open_model(opened, options, library))
         vector = library.load_vector(name, model.identity)
         model.bind(vector.with_(calibration=None))  # fits, or says why not
@@ -198,7 +196,7 @@ def _run(
         "calibrated": vector.calibration is not None,
         "model": model_name,
         "weights_id": model.identity.weights_id,
-        "read_by": str(copy) if copied else "the model's own file",
+        "read_by": str(copy) if opened != model_name else "the model's own file",
         "items": asked.name,
     }
     return found, about, work.vector

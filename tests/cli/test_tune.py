@@ -163,3 +163,12 @@ def test_extract_from_a_copy_that_is_named(invoke: Invoke, pairs: Path) -> None:
     result = invoke("extract", str(pairs), "-m", "tiny@q8_0", "--no-calibrate", "--json")
     assert json.loads(result.stdout)["meta"]["working_copy"].startswith("q8_0, KL")
     assert "next: edgesteer chat -m tiny@q8_0 -s mild=1" in result.stderr
+
+
+def test_a_copy_that_is_named_is_read_as_it_is(invoke: Invoke, tmp_path: Path) -> None:
+    invoke("models", "tune", "tiny", "--use", "q8_0")
+    path = tmp_path / "two.jsonl"
+    rows = [{"positive": f"{n} aaa", "negative": f"{n} zzz"} for n in range(12)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    result = invoke("clusters", str(path), "-m", "tiny@q8_0", "--layer", "1")
+    assert result.exit_code == 0, result.stderr

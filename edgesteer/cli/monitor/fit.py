@@ -60,15 +60,12 @@ def fit(watch: str, options: Mapping[str, Any]) -> None:
 def opened(options: Mapping[str, Any], library: Library) -> Iterator[Model]:
     """The model to read by, or its working copy."""
     from edgesteer.cli import _open
-    from edgesteer.cli._copies import reading_copy
+    from edgesteer.cli._copies import copy_to_read
     from edgesteer.library import DEFAULT_MODEL
 
     name = options["model"] or DEFAULT_MODEL
-    copy = reading_copy(name, options, library)
-    copied = copy is not None and copy.path != library.find_model(name).path
-    with _open.open_model(
-        f"{name}@{copy.format}" if copy is not None and copied else name, options, library
-    ) as model:
+    name, _copy = copy_to_read(name, options, library)
+    with _open.open_model(name, options, library) as model:
         yield model
 
 

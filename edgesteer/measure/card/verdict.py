@@ -32,7 +32,6 @@ NEAR_CHANCE = 0.65  # share right; half is chance
 LOOPS = 0.15  # rise of the share of repeated 4-grams
 ENTANGLED = 0.5  # side effects / own effect
 BRITTLE = 0.5  # of the effect of the plain question
-FEW_CONTROLS = 2
 
 #: For the page: what is counted against a vector.
 RULES = (
