@@ -10,18 +10,17 @@ each other down); only reading is timed, not opening. Rows of all layers, at the
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from bench.child import Child
 from bench.process import _peak
 from bench.rounds import interleave, median, ratio
 from convert.directions import METHODS, Contrast
@@ -76,41 +75,12 @@ def _readers(path: Path, copy: Path, rounds: int, threads: int) -> dict[str, Any
     }
 
 
-class Reader:
+class Reader(Child):
     """A reader in a process of its own; calling it reads the pairs once and returns seconds."""
 
     def __init__(self, kind: str, path: Path, threads: int) -> None:
-        command = [sys.executable, "-m", "bench.captures", kind, str(path), str(threads)]
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.n_tokens = int(self._answer())
-
-    def __call__(self) -> float:
-        """One round."""
-        if self._child.stdin is None:
-            raise RuntimeError("the reader has no pipes")
-        self._child.stdin.write("go\n")
-        self._child.stdin.flush()
-        return float(self._answer())
-
-    def _answer(self) -> str:
-        if self._child.stdout is None:
-            raise RuntimeError("the reader has no pipes")
-        return self._child.stdout.readline()
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._child.stdin is not None:
-            self._child.stdin.close()
-        self._child.wait()
+        super().__init__("bench.captures", kind, str(path), str(threads))
+        self.n_tokens = int(self.answer())
 
 
 def _timed(capture: Any, passages: Sequence[Any], layers: Any = None) -> float:

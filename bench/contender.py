@@ -1,17 +1,15 @@
 """One contender in a process of its own: runs a decode each time a line arrives on stdin.
 
-Knows nothing of the others. Thread pools of two engines in one process slow each other down, so
-each gets its own, and the idle ones sleep on their pipe.
+Knows nothing of the others, nor why each has a process (child.py).
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from bench.child import Child
 from bench.settings import N_TOKENS, PROMPT, random_vector
 
 if TYPE_CHECKING:
@@ -19,39 +17,11 @@ if TYPE_CHECKING:
     from edgesteer.monitor.readout import Readout
 
 
-class Process:
+class Process(Child):
     """Starts a contender; calling it runs one round and returns tokens a second."""
 
     def __init__(self, kind: str, path: str, n_ctx: int, threads: int, prompt: str) -> None:
-        command = [sys.executable, "-m", "bench.contender", kind, path, str(n_ctx), str(threads)]
-        self._child = subprocess.Popen(
-            [*command, prompt],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self) -> float:
-        """One round."""
-        stdin, stdout = self._child.stdin, self._child.stdout
-        if stdin is None or stdout is None:
-            raise RuntimeError("the contender has no pipes")
-        stdin.write("go\n")
-        stdin.flush()
-        return float(stdout.readline())
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._child.stdin is not None:
-            self._child.stdin.close()
-        self._child.wait()
+        super().__init__("bench.contender", kind, path, str(n_ctx), str(threads), prompt)
 
 
 def _llama(path: str, n_ctx: int, threads: int) -> Callable[[], float]:
