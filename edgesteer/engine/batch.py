@@ -21,6 +21,7 @@ from edgesteer.engine.forward import Forward
 from edgesteer.engine.inbox import Inbox
 from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
+from edgesteer.engine.parked import Parked
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.sequence import ActiveSequence, common_prefix
 from edgesteer.engine.writer import Writer
@@ -60,6 +61,7 @@ class Scheduler:
         self._errands = Errands(self._inbox)
         self._active: list[ActiveSequence] = []
         self._lanes: dict[bool, Lane] = {}
+        self._parked = Parked()
         self._lane: Lane | None = None
         self._n_slots = n_slots
         self._turn = 0
@@ -142,7 +144,7 @@ class Scheduler:
         """The lane of that kind, made when first needed."""
         found = self._lanes.get(hooked)
         if found is None:
-            found = self._lanes[hooked] = Lane(self._make_context(hooked))
+            found = self._lanes[hooked] = Lane(self._make_context(hooked), self._parked)
         return found
 
     def forward(self, *, hooked: bool, n_cells: int) -> Forward:

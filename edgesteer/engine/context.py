@@ -294,9 +294,13 @@ class Context:
         """Empty the cache."""
         C.llama_memory_clear(self._memory, True)
 
+    def state_size(self, sequence: int) -> int:
+        """Bytes that :meth:`save_sequence` would copy."""
+        return int(C.llama_state_seq_get_size(self._ctx, sequence))
+
     def save_sequence(self, sequence: int) -> Any:
         """The KV state of a sequence, as bytes for :meth:`load_sequence` of another context."""
-        size = int(C.llama_state_seq_get_size(self._ctx, sequence))
+        size = self.state_size(sequence)
         state = (ctypes.c_uint8 * size)()
         if C.llama_state_seq_get_data(self._ctx, state, size, sequence) != size:
             raise EngineError("llama.cpp could not save the state of a sequence")

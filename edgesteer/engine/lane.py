@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesteer.engine.context import Context
+from edgesteer.engine.parked import WORTH_PARKING, Parked, ParkedSequence, same_beginning
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.rows import GateState, Part, RowSteering
-from edgesteer.engine.sequence import ActiveSequence, common_prefix
+from edgesteer.engine.sequence import ActiveSequence
 from edgesteer.errors import Cancelled, ContextFullError
 
 FloatArray = npt.NDArray[np.float32]
@@ -43,8 +44,9 @@ class Slot:
 class Lane:
     """One context with its slots. ``hooked`` lanes steer by callback, others natively."""
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
+    def __init__(self, context: Context, parked: Parked) -> None:
+        """``parked`` may be shared with other lanes of the same model."""
+        self.context, self._parked = context, parked
         self.hooked = context.hook is not None
         self.slots = [Slot(i) for i in range(context.n_seq)]
         self.can_trim = not context.weights.recurrent
@@ -53,7 +55,9 @@ class Lane:
     # -- slots
 
     def place(self, tokens: Sequence[int], stamps: Sequence[str]) -> tuple[Slot, int] | None:
-        """A slot for a sequence, with as much of its prefix as any slot already holds.
+        """A slot for a sequence, with as much of its beginning as any slot or parked one holds.
+
+        What other idle slots hold is parked: cells in use slow every answer down.
 
         Returns:
             ``(slot, n_reused)``, or None when every slot is busy. At least one token is left to
@@ -65,30 +69,60 @@ class Lane:
         limit = len(tokens) - 1
         matches = {s.index: min(self._match(s, tokens, stamps), limit) for s in self.slots}
         best = max(self.slots, key=lambda s: (matches[s.index], not s.busy))
-        n = self._usable(best, matches[best.index])
-        if n and not best.busy and 2 * n >= len(best.tokens):
-            target = best  # the same conversation, more or less: go on in its place
+        n = self._usable(matches[best.index], len(best.tokens))
+        parked, n_parked = self._parked.best(tokens, stamps)
+        if parked is not None:
+            n_parked = self._usable(min(n_parked, limit), len(parked.tokens))
+        take_back = parked is not None and n_parked > n
+        go_on = n and not take_back and not best.busy
+        if go_on and (2 * n >= len(best.tokens) or self._park(best, n)):
+            target = best  # the same conversation, more or less: in its place
         else:
             target = min(idle, key=lambda s: (len(s.tokens) > 0, s.used))
-        if target is best:
-            self.trim(target, n)
-        else:
-            self.reset(target)
-            if n:
-                self.context.copy(best.index, target.index)
-                target.tokens, target.stamps = list(best.tokens), list(best.stamps)
-                self.trim(target, n)
+            go_on = False
+        for slot in [s for s in idle if not (go_on and s is target)]:
+            if self._park(slot) or slot is target:
+                self.reset(slot)
+        if parked is not None and take_back:
+            n = n_parked if self._unpark(target, parked) else 0
+        elif n and not go_on:
+            self.context.copy(best.index, target.index)
+            target.tokens, target.stamps = list(best.tokens), list(best.stamps)
+        self.trim(target, n)
         target.busy = True
         target.touch()
         return target, len(target.tokens)
 
     def _match(self, slot: Slot, tokens: Sequence[int], stamps: Sequence[str]) -> int:
-        n = common_prefix(slot.tokens, tokens)
-        return common_prefix(slot.stamps[:n], stamps[:n])
+        return same_beginning(slot.tokens, slot.stamps, tokens, stamps)
 
-    def _usable(self, slot: Slot, n: int) -> int:
-        """A recurrent memory can be continued but not cut."""
-        return n if self.can_trim or n == len(slot.tokens) else 0
+    def _usable(self, n: int, of: int) -> int:
+        """``n`` of ``of`` tokens: a recurrent memory can be continued but not cut."""
+        return n if self.can_trim or n == of else 0
+
+    def _park(self, slot: Slot, kept: int = 0) -> bool:
+        """Keep what an idle slot holds outside the context, as far as that is worth it.
+
+        ``kept`` of its tokens stay where they are. False when it is too much to copy.
+        """
+        others = [self._match(s, slot.tokens, slot.stamps) for s in self.slots if s is not slot]
+        known = max(kept, self._parked.best(slot.tokens, slot.stamps)[1], *others, 0)
+        if len(slot.tokens) - known < WORTH_PARKING:
+            return True
+        if self.context.state_size(slot.index) > self._parked.largest:
+            return False
+        self._parked.add(slot.tokens, slot.stamps, self.context.save_sequence(slot.index))
+        return True
+
+    def _unpark(self, slot: Slot, parked: ParkedSequence) -> bool:
+        """Let an idle slot hold a parked sequence; False when there is no room for it."""
+        self.reset(slot)
+        while not self.context.load_sequence(slot.index, parked.state):
+            if not self.evict():
+                return False
+        slot.tokens, slot.stamps = list(parked.tokens), list(parked.stamps)
+        self._parked.drop(parked)
+        return True
 
     def trim(self, slot: Slot, n: int) -> None:
         """Keep the first ``n`` tokens of a slot (none, where the memory can not be cut)."""
@@ -110,11 +144,13 @@ class Lane:
         slot.touch()
 
     def evict(self) -> bool:
-        """Empty the idle slot used longest ago; False when there is none."""
+        """Empty the idle slot used longest ago, parking what it held; False when there is none."""
         idle = [s for s in self.slots if not s.busy and s.tokens]
         if not idle:
             return False
-        self.reset(min(idle, key=lambda s: s.used))
+        oldest = min(idle, key=lambda s: s.used)
+        self._park(oldest)
+        self.reset(oldest)
         return True
 
     # -- feeding tokens

@@ -10,7 +10,7 @@ import pytest
 from edgesteer import Model, Steering
 from edgesteer.engine.plan import PLAIN
 
-from .tools import Latch, greedy, greedy_text, plan_of, push, steering, vector
+from .tools import Latch, empty_caches, greedy, greedy_text, plan_of, push, steering, vector
 
 OpenTiny = Callable[..., Model]
 QUESTION = "What do you know of ships and of the sea?"
@@ -242,12 +242,63 @@ def test_a_short_common_beginning_takes_no_conversation_away(open_tiny: OpenTiny
 
 
 def test_evicted_prompts_are_read_again(open_tiny: OpenTiny) -> None:
-    model = open_tiny(n_ctx=256)
+    model = open_tiny()
     first = ask(model, "a" * 150, raw=True)
-    ask(model, "b" * 150, raw=True)
+    empty_caches(model)
     again = ask(model, "a" * 150, raw=True)
-    assert again.text == first.text
-    assert again.usage.cached_tokens <= 1  # the start of sequence, which all share
+    assert (again.usage.cached_tokens, again.text) == (0, first.text)
+
+
+def in_use(model: Model) -> list[int]:
+    """How many tokens each slot that is not empty holds."""
+    lanes = model._scheduler._lanes.values()
+    return model._scheduler.call(
+        lambda _: [len(s.tokens) for x in lanes for s in x.slots if s.tokens]
+    )
+
+
+def test_only_the_latest_conversation_stays_in_the_cache(open_tiny: OpenTiny) -> None:
+    """Others would slow down its every token; they are parked, and taken back when asked for."""
+    model = open_tiny()
+    letters = "abcd"
+    firsts = [ask(model, letter * 150, raw=True) for letter in letters]
+    assert in_use(model) == [firsts[-1].usage.prompt_tokens + 7]
+    for letter, first in zip(letters, firsts, strict=True):
+        again = ask(model, letter * 150, raw=True)
+        assert again.usage.cached_tokens == first.usage.prompt_tokens - 1
+        assert again.text == first.text
+        assert len(in_use(model)) == 1
+
+
+def test_a_parked_prompt_serves_the_other_lane(open_tiny: OpenTiny) -> None:
+    """Plain tokens are the same whoever goes on from them, in a lane with or without callback."""
+    model = open_tiny()
+    ask(model, "a" * 100, raw=True)
+    ask(model, "b" * 100, raw=True)
+    steer = steering("ablate:v=1?on=generated")
+    reply = ask(model, "a" * 100, steer, raw=True)
+    assert reply.usage.cached_tokens == reply.usage.prompt_tokens - 1
+    assert reply.text == greedy_text_raw(model, "a" * 100, 8, steer)
+
+
+def test_what_was_steered_otherwise_is_not_taken_back(open_tiny: OpenTiny) -> None:
+    model = open_tiny()
+    ask(model, "a" * 100, V, raw=True)
+    ask(model, "b" * 100, V, raw=True)
+    reply = ask(model, "a" * 100, V * 1.001, raw=True)
+    assert reply.usage.cached_tokens == 0
+    assert reply.text == greedy_text_raw(model, "a" * 100, 8, V * 1.001)
+
+
+def test_a_conversation_too_large_to_copy_stays_where_it_is(
+    open_tiny: OpenTiny,
+) -> None:
+    model = open_tiny()
+    model._scheduler._parked.largest = 1
+    for letter in "ab":
+        ask(model, letter * 100, raw=True)
+    assert len(in_use(model)) == 2
+    assert ask(model, "a" * 100, raw=True).usage.cached_tokens == 100
 
 
 def test_a_steering_that_holds_the_answer_holds_the_prompt(open_tiny: OpenTiny) -> None:

@@ -75,6 +75,7 @@ def empty_caches(model: Model) -> None:
             while lane.evict():
                 pass
             lane.context.clear()
+        scheduler._parked.clear()
         if scheduler._forward is not None:
             scheduler._forward.clear()
 
