@@ -39,6 +39,7 @@ def decode_speed(rounds: int) -> dict[str, Any]:
     return {
         "tokens_per_s": {name: median(values) for name, values in figures.items()},
         "plain / llama_cpp.Llama": ratio(figures, "edgesteer plain", "llama_cpp.Llama"),
+        "bare loop / llama_cpp.Llama": ratio(figures, "bare loop", "llama_cpp.Llama"),
         "plain / bare loop": ratio(figures, "edgesteer plain", "bare loop"),
         "steered / plain": ratio(figures, "edgesteer steered", "edgesteer plain"),
     }

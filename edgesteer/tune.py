@@ -7,6 +7,7 @@ Does not know where copies are kept (working_copy.py) nor how one is written
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import platform
 import time
@@ -37,6 +38,7 @@ LIMIT = 4_000_000_000
 _GAIN = 1.15  # a copy must read that much faster than the original
 _SECONDS = 0.6  # of reading, by the original
 _MOST_TOKENS = 512
+_turn = itertools.count()
 
 Open = Callable[[Path], "Model"]
 Progress = Callable[[int, int, str], None]
@@ -269,6 +271,8 @@ def _passage(model: Model, n_tokens: int) -> list[int]:
 def _reading(model: Model, n_tokens: int) -> float:
     """Tokens a second of a capture, the job that copies are for."""
     tokens = _passage(model, n_tokens)
+    first = next(_turn) % n_tokens  # from elsewhere each time: a beginning is never read twice
+    tokens = tokens[first:] + tokens[:first]
     start = time.perf_counter()
     model.capture([tokens], None, "last")
     return n_tokens / max(time.perf_counter() - start, 1e-9)

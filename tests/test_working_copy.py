@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgesteer import Library, Model, tune
+from edgesteer.engine.context import Context
 from edgesteer.errors import EdgesteerError, InputError, NotFoundError
 from edgesteer.identity import read_model_identity
 from edgesteer.working_copy import BOUND, FORMATS, CopyShelf, split_name
@@ -295,3 +296,21 @@ def test_copies_of_a_real_model_read_the_same(smollm2: Model, name: str, tmp_pat
     norms = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
     cosines = (ours * theirs).sum(axis=-1) / norms
     assert cosines.min() > 0.999
+
+
+def test_a_speed_is_that_of_reading_and_not_of_remembering(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a model has read before costs nothing: each trial reads all of its tokens."""
+    decode, read = Context.decode, []
+
+    def counting(context: Context, n: int) -> int:
+        read.append(n)
+        return decode(context, n)
+
+    monkeypatch.setattr(Context, "decode", counting)
+    with Model.open(tiny_path, n_ctx=1024, threads=1) as model:
+        for _ in range(3):
+            read.clear()
+            tune._reading(model, 64)
+            assert sum(read) > 56
