@@ -59,13 +59,8 @@ def measure(parts: list[str], rounds: int = 7) -> dict[str, Any]:
     if "batch" in parts:
         cost = single.callback_cost(rounds)
         results["callback"] = _told("one stream through the callback", cost)
-        for n in (8, 32):
-            with Model.open("smollm2", n_ctx=8192, n_seq=n) as model:
-                figures = batches.different_steering(model, n, max(rounds // 2, 2))
-                results[f"batch_{n}"] = _told(f"{n} streams, steered differently", figures)
-        results["growth"] = _told("different / unsteered, as it grows", batches.growth(2))
-        with Model.open("smollm2", n_ctx=8192, n_seq=16) as model:
-            results["sharing"] = _told("one prompt, 16 strengths", batches.prompt_sharing(model))
+        for title, figures in batches.measure(max(rounds // 2, 2)).items():
+            results[f"batch, {title}"] = _told(title, figures)
     if "watch" in parts:
         results["watch"] = _told("one stream, watched", watching.cost(rounds))
     if "copies" in parts:

@@ -7,13 +7,35 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.contender import Process
 from bench.rounds import interleave, median, ratio
 from bench.settings import PROMPT, random_vector
-from edgesteer import Model, Steering, Term
+from edgesteer import Library, Model, Steering, Term
+from edgesteer.engine.requantise import requantise
 
 N_TOKENS = 64
+
+
+def measure(rounds: int) -> dict[str, dict[str, Any]]:
+    """Every part: the bundled file and a Q8_0 copy of it, growth, shared prompts."""
+    told: dict[str, dict[str, Any]] = {}
+    with TemporaryDirectory() as folder:
+        library = Library(folder)
+        original = library.find_model("smollm2").path
+        copy = requantise(original, Path(folder) / "copy.gguf", "q8_0")
+        for name, path in (("the bundled file", original), ("a Q8_0 copy", copy)):
+            for n in (8, 32):
+                with Model.open(path, library=library, n_ctx=8192, n_seq=n) as model:
+                    figures = different_steering(model, n, rounds)
+                told[f"{n} streams, steered differently, {name}"] = figures
+        with Model.open(original, library=library, n_ctx=8192, n_seq=16) as model:
+            told["one prompt, 16 strengths"] = prompt_sharing(model)
+    told["different / unsteered, as it grows"] = growth(2)
+    return told
 
 
 def _prompt(number: int) -> list[dict[str, str]]:
@@ -45,7 +67,10 @@ def _tokens_per_s(model: Model, steers: list[Any]) -> float:
 
 
 def different_steering(model: Model, n: int, rounds: int) -> dict[str, Any]:
-    """``n`` streams, each steered its own way, against unsteered and one after another."""
+    """``n`` streams, each steered its own way, against unsteered and one after another.
+
+    Beside them what llama.cpp itself gains from as many streams, in a bare loop.
+    """
     vector = random_vector(model, range(10, 25))
     steers = [vector * (0.2 + i / n) for i in range(n)]
 
@@ -59,19 +84,27 @@ def different_steering(model: Model, n: int, rounds: int) -> dict[str, Any]:
             written += reply.usage.completion_tokens - 1
         return written / start
 
-    figures = interleave(
-        {
-            "different": lambda: _tokens_per_s(model, list(steers)),
-            "unsteered": lambda: _tokens_per_s(model, [None] * n),
-            "one by one": one_by_one,
-        },
-        rounds,
-    )
+    with (
+        Process("bare x 1", str(model.path), model.n_ctx, model.threads, "") as bare_one,
+        Process(f"bare x {n}", str(model.path), model.n_ctx, model.threads, "") as bare_batch,
+    ):
+        figures = interleave(
+            {
+                "different": lambda: _tokens_per_s(model, list(steers)),
+                "unsteered": lambda: _tokens_per_s(model, [None] * n),
+                "one by one": one_by_one,
+                "bare loop, one": bare_one,
+                "bare loop, batch": bare_batch,
+            },
+            rounds,
+        )
     return {
         "tokens_per_s": {name: median(values) for name, values in figures.items()},
         "different / unsteered batch": ratio(figures, "different", "unsteered"),
         "different / one by one": ratio(figures, "different", "one by one"),
         "unsteered batch / one by one": ratio(figures, "unsteered", "one by one"),
+        "bare loop: batch / one": ratio(figures, "bare loop, batch", "bare loop, one"),
+        "unsteered batch / bare batch": ratio(figures, "unsteered", "bare loop, batch"),
     }
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench.child import Child
+from bench.copies import fastest
 from bench.process import _peak
 from bench.rounds import interleave, median, ratio
 from convert.directions import METHODS, Contrast
@@ -37,8 +38,9 @@ def measure(rounds: int = 3, threads: int = 2) -> dict[str, Any]:
     """Every part."""
     with TemporaryDirectory() as folder:
         path = Library(folder).find_model("smollm2").path
-        copy = requantise(path, Path(folder) / "copy.gguf", "bf16")
+        copy = requantise(path, Path(folder) / "copy.gguf", made := fastest())
         return {
+            "working copy": made,
             **_readers(path, copy, rounds, threads),
             **_growth(path, threads),
             **_widths(Path(folder), threads),

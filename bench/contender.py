@@ -60,6 +60,13 @@ def _bare(path: str, n_ctx: int, threads: int, text: str) -> Callable[[], float]
     return lambda: loop.decode(prompt, N_TOKENS)
 
 
+def _together(path: str, n_ctx: int, threads: int, n: int) -> Callable[[], float]:
+    from bench.bare import BareLoop
+
+    loop = BareLoop(path, n_ctx, threads, n)
+    return lambda: loop.decode_together(N_TOKENS // 2)
+
+
 def _ours(path: str, n_ctx: int, threads: int, kind: str) -> Callable[[], float]:
     from edgesteer import Model
     from edgesteer.engine.context import Context
@@ -114,6 +121,8 @@ def main(kind: str, path: str, n_ctx: int, threads: int, text: str) -> None:
         run = _llama(path, n_ctx, threads)
     elif kind == "bare":
         run = _bare(path, n_ctx, threads, text)
+    elif kind.startswith("bare x "):
+        run = _together(path, n_ctx, threads, int(kind.removeprefix("bare x ")))
     else:
         run = _ours(path, n_ctx, threads, kind)
     for _ in sys.stdin:

@@ -10,18 +10,27 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgesteer import Library, Model
-from edgesteer.tune import machine, tune
+from edgesteer.tune import Table, machine, tune
 
 
-def formats() -> dict[str, Any]:
-    """Tokens a second, megabytes, and KL from the original in nats, by format."""
+def _table() -> Table:
     with TemporaryDirectory() as folder:
         library = Library(folder)
 
         def open_file(path: Path) -> Model:
             return Model.open(path, library=library, n_ctx=1024)
 
-        table = tune(library, library.find_model("smollm2"), open_file, key=machine())
+        return tune(library, library.find_model("smollm2"), open_file, key=machine())
+
+
+def fastest() -> str:
+    """The format of a working copy of the bundled model: the one in which it is read fastest."""
+    return _table().format or "q8_0"
+
+
+def formats() -> dict[str, Any]:
+    """Tokens a second, megabytes, and KL from the original in nats, by format."""
+    table = _table()
     return {
         "read tokens/s": {row.format: row.prefill for row in table.rows},
         "write tokens/s": {row.format: row.decode for row in table.rows},

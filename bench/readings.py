@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.copies import fastest
 from bench.rounds import interleave, median, ratio
 from bench.settings import random_vector
 from convert.capture.llama import LlamaCapture
@@ -27,7 +28,6 @@ from edgesteer.measure.divergence import kl
 from edgesteer.measure.texts import NEUTRAL, PROMPTS
 
 N_TEXTS, N_ALONE = 128, 16
-FORMAT = "bf16"
 Tokens = list[list[int]]
 
 
@@ -36,12 +36,13 @@ def measure(rounds: int = 3) -> dict[str, dict[str, Any]]:
     with TemporaryDirectory() as folder:
         library = Library(folder)
         original = library.find_model("smollm2").path
-        copy = requantise(original, Path(folder) / "copy.gguf", FORMAT)
+        copy = requantise(original, Path(folder) / "copy.gguf", made := fastest())
         with (
             Model.open(original, library=library, n_ctx=4096) as model,
             Model.open(copy, library=library, n_ctx=4096) as faster,
         ):
             return {
+                "the working copy": {"format": made},
                 "captures": _captures(model, faster, rounds),
                 "scores": _scores(model, faster, rounds),
                 "many texts as one": agreement(model),
