@@ -29,12 +29,12 @@ NEVER = -100.0  # the bias of the token that ends an answer, so that all are equ
 
 
 def body(client: int, number: int, options: dict[str, Any]) -> dict[str, Any]:
-    """The request of a client: questions in turn, strengths of its own."""
+    """The request of a client: questions in turn, never asked before, strengths of its own."""
     question = QUESTIONS[(client + number) % len(QUESTIONS)]
     steering = {"steering": f"bench={0.2 + client / options['clients']:.4f}"}
     return {
         "model": options["model"],
-        "messages": [{"role": "user", "content": f"{number}. {question}"}],
+        "messages": [{"role": "user", "content": f"{options['round']}.{number} {question}"}],
         "temperature": 0,
         "max_tokens": options["tokens"],
         "logit_bias": {str(options["end"]): NEVER},

@@ -5,6 +5,7 @@ Knows nothing of how the contenders are started (served.py) or asked (load.py).
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from edgesteer import Library, Model
 
 CLIENTS = (1, 8, 32)
 TOKENS = 32
+_round = itertools.count()
 OURS, THEIRS = "edgesteer", "llama_cpp.server"
 #: Requests of one client, so that a round takes some seconds whatever the number of clients.
 REQUESTS = {1: 8, 8: 3, 32: 1}
@@ -74,6 +76,7 @@ def _compare(
     found: dict[str, list[Figures]] = {name: [] for name in contenders}
     for number in range(rounds):
         names = list(contenders)
+        options["round"] = next(_round)
         for name in reversed(names) if number % 2 else names:
             found[name].append(contenders[name].run({**options, "steered": name != THEIRS}))
     return found
@@ -106,7 +109,7 @@ def memory(requests: int = 5000) -> dict[str, Any]:
             start, done = time.perf_counter(), 0
             for share in (0.2, 0.4, 0.6, 0.8, 1.0):
                 wanted = int(requests * share) - done
-                server.run({**options, "requests": wanted // 8})
+                server.run({**options, "requests": wanted // 8, "round": done})
                 done += wanted
                 told[f"after_{done}_mb"] = _resident(server)
             told["requests_per_s"] = round(requests / (time.perf_counter() - start), 1)

@@ -75,7 +75,7 @@ class Lane:
             n_parked = self._usable(min(n_parked, limit), len(parked.tokens))
         take_back = parked is not None and n_parked > n
         go_on = n and not take_back and not best.busy
-        if go_on and (2 * n >= len(best.tokens) or self._park(best, n)):
+        if go_on and (self._park(best, n) or 2 * n >= len(best.tokens)):
             target = best  # the same conversation, more or less: in its place
         else:
             target = min(idle, key=lambda s: (len(s.tokens) > 0, s.used))

@@ -18,6 +18,8 @@ __all__ = ["Parked", "ParkedSequence", "same_beginning"]
 LARGEST = 64 << 20
 #: Bytes of all states together; the one parked longest ago goes first.
 BUDGET = 256 << 20
+#: As many are kept at most, so that looking for one takes no time.
+MOST = 256
 #: Tokens that reading again would cost; a sequence is not parked for less.
 WORTH_PARKING = 8
 
@@ -50,7 +52,7 @@ class Parked:
         """Keep a sequence; whatever it begins with needs no place of its own any more."""
         self._kept = [p for p in self._kept if self._match(p, tokens, stamps) < len(p.tokens)]
         self._kept.append(ParkedSequence(list(tokens), list(stamps), state))
-        while sum(len(p.state) for p in self._kept) > self._budget:
+        while len(self._kept) > MOST or sum(len(p.state) for p in self._kept) > self._budget:
             del self._kept[0]
 
     def best(

@@ -34,7 +34,9 @@ def bind(settings: Settings) -> socket.socket:
 
     Raises InputError for a port that is taken, and for an address that is not this machine's.
     """
-    found = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Without the protocol's number asyncio leaves Nagle's algorithm on: 40 ms to the first token.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two servers share a port
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

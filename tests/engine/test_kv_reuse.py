@@ -72,16 +72,14 @@ def test_what_acts_equally_shares_a_cache(open_tiny: OpenTiny) -> None:
 
 
 def test_steering_of_answers_alone_shares_the_prompt(open_tiny: OpenTiny) -> None:
-    """Sixteen strengths of one prompt read it once."""
+    """All of them, in either lane, read a prompt once."""
     model = open_tiny()
     ask(model)
     texts = ["v=1", "v=-1", "v=1", "ablate:v=1", "keepnorm:v=2"]
     steers = [steering(f"{text}?on=generated") for text in texts]
     replies = [ask(model, steer=steer) for steer in steers]
-    for number, (steer, reply) in enumerate(zip(steers, replies, strict=True)):
-        first_in_its_lane = number == 3
-        shared = 0 if first_in_its_lane else reply.usage.prompt_tokens - 1
-        assert reply.usage.cached_tokens == shared
+    for steer, reply in zip(steers, replies, strict=True):
+        assert reply.usage.cached_tokens == reply.usage.prompt_tokens - 1
         assert reply.text == greedy_text(model, QUESTION, 8, steer)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from edgesteer.server.run import bind
+from edgesteer.server.settings import Settings
 
 from .conftest import Serve
 from .running import Answer, Running, chat_body, send, stream_of
@@ -249,3 +253,9 @@ def resident(pid: int) -> int:
         ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True
     )
     return int(done.stdout) * 1024
+
+
+def test_small_packets_leave_at_once() -> None:
+    """asyncio switches Nagle's algorithm off only where a socket names its protocol."""
+    with bind(Settings(port=0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
