@@ -52,12 +52,13 @@ class OneByOne:
         texts: Sequence[Sequence[int]],
         steer: Any,
         *,
-        first: Sequence[int],
+        first: int | Sequence[int] = 0,
         n_prompt: Sequence[int] | None = None,
         reduce: Callable[[int, Any], Any],
     ) -> list[Any]:
         lengths = n_prompt or [len(text) for text in texts]
-        rows = zip(texts, _each(steer, len(texts)), first, lengths, strict=True)
+        starts = [first] * len(texts) if isinstance(first, int) else first
+        rows = zip(texts, _each(steer, len(texts)), starts, lengths, strict=True)
         return [
             reduce(i, self._model.logits(text, one, first=start, n_prompt=n))
             for i, (text, one, start, n) in enumerate(rows)

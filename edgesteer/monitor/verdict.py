@@ -184,8 +184,8 @@ def _steering_point(found: Audit) -> str:
     )  # fmt: skip
     also = "" if clear else ", not clear of zero"
     return (
-        f"Steering by +-{told['strength']:g} moves {told['n_items']} two-option items by {size} a "
-        f"unit{also}: {verdict}"
+        f"Steering by +-{told['strength']:g} moves {told['n_items']} two-option items by {size} "
+        f"either way{also}: {verdict}"
     )
 
 
