@@ -42,7 +42,7 @@ class OneByOne:
         return getattr(self._model, name)
 
     def score(
-        self, prompts: Sequence[str], completions: Sequence[str], *, steer: Any, raw: bool
+        self, prompts: Sequence[str], completions: Sequence[str], *, steer: Any = None, raw: bool
     ) -> list[Score]:
         rows = zip(prompts, completions, _each(steer, len(prompts)), strict=True)
         return [self._model.score([p], [c], steer=[s], raw=raw)[0] for p, c, s in rows]
@@ -50,7 +50,7 @@ class OneByOne:
     def logits_many(
         self,
         texts: Sequence[Sequence[int]],
-        steer: Any,
+        steer: Any = None,
         *,
         first: int | Sequence[int] = 0,
         n_prompt: Sequence[int] | None = None,

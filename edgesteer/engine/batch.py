@@ -61,7 +61,7 @@ class Scheduler:
         self._errands = Errands(self._inbox)
         self._active: list[ActiveSequence] = []
         self._lanes: dict[bool, Lane] = {}
-        self._parked = Parked()
+        self._parked = Parked(cuttable=not weights.recurrent)
         self._lane: Lane | None = None
         self._n_slots = n_slots
         self._turn = 0

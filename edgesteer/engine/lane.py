@@ -20,7 +20,7 @@ from edgesteer.engine.parked import WORTH_PARKING, Parked, ParkedSequence, same_
 from edgesteer.engine.plan import Plan
 from edgesteer.engine.rows import GateState, Part, RowSteering
 from edgesteer.engine.sequence import ActiveSequence
-from edgesteer.errors import Cancelled, ContextFullError
+from edgesteer.errors import Cancelled, ContextFullError, EngineError
 
 FloatArray = npt.NDArray[np.float32]
 _clock = itertools.count(1)
@@ -70,21 +70,19 @@ class Lane:
         matches = {s.index: min(self._match(s, tokens, stamps), limit) for s in self.slots}
         best = max(self.slots, key=lambda s: (matches[s.index], not s.busy))
         n = self._usable(matches[best.index], len(best.tokens))
-        parked, n_parked = self._parked.best(tokens, stamps)
-        if parked is not None:
-            n_parked = self._usable(min(n_parked, limit), len(parked.tokens))
+        parked, n_parked = self._parked.best(tokens, stamps, limit)
         take_back = parked is not None and n_parked > n
         go_on = n and not take_back and not best.busy
         if go_on and (self._park(best, n) or 2 * n >= len(best.tokens)):
             target = best  # the same conversation, more or less: in its place
         else:
             target = min(idle, key=lambda s: (len(s.tokens) > 0, s.used))
-            go_on = False
+            go_on = n and not take_back and target is best  # too large to park, and no other slot
         for slot in [s for s in idle if not (go_on and s is target)]:
             if self._park(slot) or slot is target:
                 self.reset(slot)
         if parked is not None and take_back:
-            n = n_parked if self._unpark(target, parked) else 0
+            n = n_parked if self._unpark(target, parked, n_parked) else 0
         elif n and not go_on:
             self.context.copy(best.index, target.index)
             target.tokens, target.stamps = list(best.tokens), list(best.stamps)
@@ -105,23 +103,34 @@ class Lane:
 
         ``kept`` of its tokens stay where they are. False when it is too much to copy.
         """
-        others = [self._match(s, slot.tokens, slot.stamps) for s in self.slots if s is not slot]
-        known = max(kept, self._parked.best(slot.tokens, slot.stamps)[1], *others, 0)
+        known = max(kept, self._parked.best(slot.tokens, slot.stamps, len(slot.tokens))[1])
+        for other in self.slots:
+            if other is not slot:
+                n = self._match(other, slot.tokens, slot.stamps)
+                known = max(known, self._usable(n, len(other.tokens)))
         if len(slot.tokens) - known < WORTH_PARKING:
             return True
-        if self.context.state_size(slot.index) > self._parked.largest:
+        try:
+            if self.context.state_size(slot.index) > self._parked.largest:
+                return False
+            state = self.context.save_sequence(slot.index)
+        except (EngineError, MemoryError):  # it is a convenience: nobody's answer fails for it
             return False
-        self._parked.add(slot.tokens, slot.stamps, self.context.save_sequence(slot.index))
+        self._parked.add(slot.tokens, slot.stamps, state)
         return True
 
-    def _unpark(self, slot: Slot, parked: ParkedSequence) -> bool:
-        """Let an idle slot hold a parked sequence; False when there is no room for it."""
+    def _unpark(self, slot: Slot, parked: ParkedSequence, n: int) -> bool:
+        """Let an idle slot hold a parked sequence, of which ``n`` tokens are to be used.
+
+        False when there is no room for it.
+        """
         self.reset(slot)
         while not self.context.load_sequence(slot.index, parked.state):
             if not self.evict():
                 return False
         slot.tokens, slot.stamps = list(parked.tokens), list(parked.stamps)
-        self._parked.drop(parked)
+        if len(parked.tokens) - n < WORTH_PARKING:
+            self._parked.drop(parked)
         return True
 
     def trim(self, slot: Slot, n: int) -> None:

@@ -44,24 +44,28 @@ class ParkedSequence:
 class Parked:
     """Parked sequences, the latest last."""
 
-    def __init__(self, budget: int = BUDGET, largest: int = LARGEST) -> None:
-        self._budget, self.largest = budget, min(budget, largest)
+    def __init__(
+        self, budget: int = BUDGET, largest: int = LARGEST, *, cuttable: bool = True
+    ) -> None:
+        """A recurrent memory is not ``cuttable``: it serves as a whole, or not at all."""
+        self._budget, self.largest, self._cuttable = budget, min(budget, largest), cuttable
         self._kept: list[ParkedSequence] = []
 
     def add(self, tokens: Sequence[int], stamps: Sequence[str], state: Any) -> None:
-        """Keep a sequence; whatever it begins with needs no place of its own any more."""
-        self._kept = [p for p in self._kept if self._match(p, tokens, stamps) < len(p.tokens)]
-        self._kept.append(ParkedSequence(list(tokens), list(stamps), state))
+        """Keep a sequence; what can be cut out of it needs no place of its own any more."""
+        new = ParkedSequence(list(tokens), list(stamps), state)
+        self._kept = [p for p in self._kept if self._match(new, p.tokens, p.stamps) < len(p.tokens)]
+        self._kept.append(new)
         while len(self._kept) > MOST or sum(len(p.state) for p in self._kept) > self._budget:
             del self._kept[0]
 
     def best(
-        self, tokens: Sequence[int], stamps: Sequence[str]
+        self, tokens: Sequence[int], stamps: Sequence[str], limit: int
     ) -> tuple[ParkedSequence | None, int]:
-        """The sequence that has most of a beginning, and how many tokens of it."""
+        """The sequence that gives most of a beginning, and how many tokens, at most ``limit``."""
         found, most = None, 0
         for parked in self._kept:
-            n = self._match(parked, tokens, stamps)
+            n = self._match(parked, tokens[:limit], stamps[:limit])
             if n > most:
                 found, most = parked, n
         return found, most
@@ -75,4 +79,5 @@ class Parked:
         self._kept.clear()
 
     def _match(self, parked: ParkedSequence, tokens: Sequence[int], stamps: Sequence[str]) -> int:
-        return same_beginning(parked.tokens, parked.stamps, tokens, stamps)
+        n = same_beginning(parked.tokens, parked.stamps, tokens, stamps)
+        return n if self._cuttable or n == len(parked.tokens) else 0

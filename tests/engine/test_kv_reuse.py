@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgesteer import Model, Steering
+from edgesteer.engine.context import Context
 from edgesteer.engine.plan import PLAIN
 
 from .tools import Latch, empty_caches, greedy, greedy_text, plan_of, push, steering, vector
@@ -286,6 +287,34 @@ def test_what_was_steered_otherwise_is_not_taken_back(open_tiny: OpenTiny) -> No
     reply = ask(model, "a" * 100, V * 1.001, raw=True)
     assert reply.usage.cached_tokens == 0
     assert reply.text == greedy_text_raw(model, "a" * 100, 8, V * 1.001)
+
+
+def test_a_beginning_that_is_taken_back_takes_nothing_away(open_tiny: OpenTiny) -> None:
+    """Another conversation with the same system prompt: the first one is still there whole."""
+    model = open_tiny()
+    first, other = "s" * 60 + "a" * 90, "s" * 60 + "b" * 30
+    ask(model, first, raw=True)
+    ask(model, "x" * 80, raw=True)
+    assert ask(model, other, raw=True).usage.cached_tokens == 61
+    again = ask(model, first, raw=True)
+    assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
+
+
+def test_the_only_slot_keeps_the_beginning_that_it_shares(open_tiny: OpenTiny) -> None:
+    """Also where the rest is too large to be copied, or can not be."""
+    for broken in (False, True):
+        model = open_tiny(n_seq=1)
+        model._scheduler._parked.largest = 10**9 if broken else 1
+        with pytest.MonkeyPatch.context() as patch:
+            if broken:
+                patch.setattr(Context, "save_sequence", _no_memory)
+            ask(model, "s" * 50 + "a" * 150, raw=True)
+            reply = ask(model, "s" * 50 + "b" * 30, raw=True)
+        assert reply.usage.cached_tokens == 51
+
+
+def _no_memory(*_: object) -> None:
+    raise MemoryError
 
 
 def test_a_conversation_too_large_to_copy_stays_where_it_is(

@@ -10,7 +10,7 @@ def keep(parked: Parked, tokens: str, stamp: str = "p", size: int = 10) -> None:
 
 
 def find(parked: Parked, tokens: str, stamp: str = "p") -> tuple[str, int]:
-    found, n = parked.best([ord(t) for t in tokens], [stamp] * len(tokens))
+    found, n = parked.best([ord(t) for t in tokens], [stamp] * len(tokens), 99)
     return ("".join(map(chr, found.tokens)) if found else "", n)
 
 
@@ -50,7 +50,21 @@ def test_a_beginning_of_another_needs_no_place() -> None:
 def test_one_that_is_taken_is_gone() -> None:
     parked = Parked(20)
     keep(parked, "the sea")
-    found, _ = parked.best([ord("t")], ["p"])
+    found, _ = parked.best([ord("t")], ["p"], 1)
     assert found is not None
     parked.drop(found)
     assert find(parked, "the") == ("", 0)
+
+
+def test_no_more_is_given_than_is_wanted() -> None:
+    parked = Parked(20)
+    keep(parked, "the sea")
+    assert parked.best([ord(t) for t in "the sea"], ["p"] * 7, 4)[1] == 4
+
+
+def test_what_can_not_be_cut_serves_as_a_whole() -> None:
+    parked = Parked(100, cuttable=False)
+    keep(parked, "the")
+    keep(parked, "the sea")
+    assert find(parked, "the sun") == ("the", 3)
+    assert find(parked, "the sea is") == ("the sea", 7)

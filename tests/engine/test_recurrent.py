@@ -145,3 +145,14 @@ def test_activations_are_read(model: Model) -> None:
     for text, row in zip(texts, rows, strict=True):
         stream = activations(model, model.tokenize(text))[1:]
         np.testing.assert_allclose(row, stream.mean(axis=1), atol=1e-3)
+
+
+def test_a_conversation_is_taken_back_whole(model: Model) -> None:
+    """Two that begin alike, and another between: the first goes on where it was."""
+    shared = "the same beginning of all " * 4
+    first = model.ask(shared + "one", raw=True, **OPTIONS)
+    model.ask(shared + "two", raw=True, **OPTIONS)
+    model.ask("x" * 50, raw=True, **OPTIONS)
+    longer = model.ask(shared + "one" + first.text + " more", raw=True, **OPTIONS)
+    known = first.usage.prompt_tokens + first.usage.completion_tokens - 1
+    assert longer.usage.cached_tokens == known
