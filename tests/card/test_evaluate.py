@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Model, Steering
 from edgesteer.errors import EngineError, InputError, NotFoundError, PairsError, SteeringError
 from edgesteer.library import builtin_traits
@@ -101,6 +103,20 @@ def test_the_same_seed_gives_the_same_card(
         assert two.raw.margins[condition] == pytest.approx(values, abs=1e-4)
     other = evaluate(tiny_model, planted, questions=letters, settings=replace(settings, seed=1))
     assert other.raw.items["letters"] != one.raw.items["letters"]
+
+
+def test_questions_that_are_the_pairs_reach_the_verdict(
+    tiny_model: Model, planted: ControlVector, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [{"prompt": f"{n}?", "positive": "aa", "negative": "bb"} for n in range(8)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    meta = {"pairs": "mine", "pairs_sha256": ContrastPairs.load(file).digest, "n_pairs": 8}
+    settings = replace(BARE, styles=(), randoms=0, shuffles=0)
+    card = evaluate(tiny_model, planted.with_(meta=meta), questions=str(file), settings=settings)
+    told = "4 of the set's 4 test items are among the pairs"
+    assert any(told in text for tone, text in card.verdicts[0].points if tone == "bad")
+    assert any("4 test item(s) are among the pairs" in note for note in card.notes)
 
 
 def test_a_second_file_of_the_same_weights_is_set_beside(
