@@ -55,6 +55,14 @@ def test_a_control_is_compared_by_its_better_sign(make_card: MakeCard) -> None:
     assert against.lead.value == pytest.approx(0.3)
 
 
+def test_the_kl_of_a_control_is_the_mean_over_both_signs(make_card: MakeCard) -> None:
+    card = make_card()
+    del card.raw.damage["calm/random 1/KL", -1.0, ""]  # as old cards have it
+    kls = {one.label: one.kl for one in card.summary.vectors[0].controls}
+    assert kls["calm/random 1/norm"] == pytest.approx(0.06)
+    assert kls["calm/random 1/KL"] is None
+
+
 def test_entanglement_is_the_root_mean_square_of_the_other_traits(make_card: MakeCard) -> None:
     side = make_card(effect=1.0, side=0.4, noise=0.0).summary.vectors[0].side_effects
     assert side.entanglement == pytest.approx(0.4)
