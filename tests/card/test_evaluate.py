@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,10 @@ from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Model, Steering
 from edgesteer.errors import EngineError, InputError, NotFoundError, PairsError, SteeringError
 from edgesteer.library import builtin_traits
-from edgesteer.measure.card.raw import Condition
+from edgesteer.measure.card.alternatives import ask_alternatives
+from edgesteer.measure.card.asker import Asker
+from edgesteer.measure.card.raw import Condition, Damage, Raw
+from edgesteer.measure.card.subject import find_subjects
 from edgesteer.measure.damage import NeutralText, answer_damage
 from edgesteer.measure.divergence import DivergenceMeter
 from edgesteer.measure.evaluate import ALTERNATIVES, ReportCard, evaluate
@@ -197,6 +201,22 @@ def test_other_ways_stand_beside_adding_at_equal_damage(
     assert found["gated"].down is None
     assert found["keepnorm"].down is not None
     assert ReportCard.from_dict(card.to_dict()).to_dict() == card.to_dict()
+
+
+@pytest.mark.parametrize("cost", [0.0, math.inf])
+def test_nothing_is_brought_to_a_damage_that_nothing_can_have(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet, cost: float
+) -> None:
+    (subject,) = find_subjects(tiny_model, [planted], questions=[letters])
+    asker, notes = Asker(tiny_model, BARE, Raw()), list[str]()
+    asker.add_set("letters", letters.test, 2)
+    asker.raw.damage["planted", 1.0, ""] = Damage(cost, cost, cost)
+    found = ask_alternatives(asker, subject, ("add", "keepnorm", "clamp"), notes)
+    assert [one["kind"] for one in found] == ["add"]
+    (note,) = notes
+    assert note.startswith(
+        f"planted: no keepnorm, clamp: adding it costs neutral text {cost:g} nats"
+    )
 
 
 def test_a_mistyped_way_is_answered_with_the_near_name(
