@@ -42,7 +42,7 @@ def evaluate(
     vectors: Any,
     *,
     questions: Source | Sequence[Source] = (),
-    pairs: Source | None = None,
+    pairs: str | os.PathLike[str] | None = None,
     judge: Judge | None = None,
     refusal: Any = None,
     also: Model | None = None,
@@ -60,7 +60,7 @@ def evaluate(
         questions: a question set, its file, or one for each vector (docs/evaluation.md); default
             that of the built-in trait that a vector was made from.
         pairs: the contrast pairs of a vector that comes from no built-in trait, for personas and
-            the label-shuffled control.
+            the label-shuffled control. They count for the vectors that were made from them.
         judge: any function of an answer's text to a number, higher for more of the trait; default
             the trait's own judge-free score.
         refusal: a refusing direction, for the overlap, or the name of a trait to make one of;
@@ -72,7 +72,7 @@ def evaluate(
         progress: called with (done, total, what).
 
     Raises:
-        InputError, NotFoundError, PairsError: vectors or questions that can not be used.
+        InputError, NotFoundError, PairsError: vectors, questions or pairs that can not be used.
         VectorMismatchError: a vector belongs to another model.
     """
     started, asked_mode = time.monotonic(), mode or default_mode(model)
@@ -140,6 +140,7 @@ def _facts(asker: Asker, subject: Subject) -> dict[str, Any]:
         "calibrated": None if calibration is None else [calibration.low, calibration.high],
         "method": vector.meta.get("method", ""),
         "n_pairs": vector.meta.get("n_pairs"),
+        "seen": subject.seen,
         "questions": subject.set_name,
         "description": questions.description,
         "available": {"items": len(questions.test.items), "open": len(questions.test.open)},

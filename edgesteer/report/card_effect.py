@@ -26,7 +26,8 @@ _WHY_CONTROLS = (
     "An effect counts when it is larger than what any push of that size does. Random vectors are "
     "the vector itself, turned at random: same norms, same cosines between layers. "
     "Label-shuffled ones were made of the same pairs, half of them with exchanged labels. "
-    "Each is compared with its better sign, and the strongest decides."
+    "Each is compared with its better sign, and the strongest decides. Effect and KL are those of "
+    "strengths −1 and 1 together."
 )
 
 
@@ -135,7 +136,9 @@ def controls_part(card: ReportCard, figures: VectorFigures) -> Part:
         [one.label.partition("/")[2], one.factor, one.kl, one.effect.value, between(one.effect)]
         for one in figures.controls
     ]
-    details = Table(["Control", "Length, of the vector's", "KL at 1", "Effect", "Interval"], detail)
+    details = Table(
+        ["Control", "Length, of the vector's", "KL, both signs", "Effect", "Interval"], detail
+    )
     return _WHY_CONTROLS, [
         Figure(svg, alt, f"n = {figures.effect.n} items; lines are intervals over items."),
         Table(header, rows),

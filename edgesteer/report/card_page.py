@@ -36,11 +36,11 @@ def card_report(card: ReportCard) -> Report:
     ]
     shared = (company_section(card), overlap_section(card), method_section(card))
     sections += [section for section in shared if section is not None]
-    counts = f"{card.summary.vectors[0].effect.n} test items"
+    about = [model["about"], model["file"], _counts(card), f"seed {card.settings.seed}"]
     return Report(
         title=f"{', '.join(names)} on {model['called'] or model['file']}",
         kicker="Report card",
-        subtitle=f"{model['about']} · {model['file']} · {counts} · seed {card.settings.seed}",
+        subtitle=" · ".join(about),
         summary=summary,
         sections=sections,
         footer="Every figure on this page can be computed again from the JSON beside it: "
@@ -55,6 +55,14 @@ def write_card(path: str | os.PathLike[str], card: ReportCard) -> Path:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _counts(card: ReportCard) -> str:
+    """How many test items: once, or for each vector where they differ."""
+    counts = {figures.name: figures.effect.n for figures in card.summary.vectors}
+    if len(set(counts.values())) == 1:
+        return f"{card.summary.vectors[0].effect.n} test items"
+    return f"test items: {', '.join(f'{name} {n}' for name, n in counts.items())}"
 
 
 def _first_look(card: ReportCard) -> Block:

@@ -104,8 +104,9 @@ def method_section(card: ReportCard) -> Section:
         ("Intervals", f"{settings.level:.0%}, BCa bootstrap over items, 2000 resamples"),
         ("Time", f"{facts['seconds']:.0f} s"),
     ]
-    for one in facts["subjects"]:
-        drawn = f"{card.summary.vectors[0].effect.n} of {one['available']['items']} test items"
+    for figures in card.summary.vectors:
+        one = figures.facts
+        drawn = f"{figures.effect.n} of {one['available']['items']} test items"
         rows.append(
             (
                 one["name"],

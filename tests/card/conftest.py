@@ -61,6 +61,7 @@ def raw_numbers(
                 | {"label": label}
             )
             raw.damage[label, 1.0, ""] = Damage(0.05, 0.2, 0.01)
+            raw.damage[label, -1.0, ""] = Damage(0.07, 0.2, 0.01)
     for trait in ("happy", "formal"):
         put(side, name, questions=trait)
     right = rng.random(40) < 0.9

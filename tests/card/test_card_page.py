@@ -16,9 +16,9 @@ from ..report.test_html import Balance
 from .conftest import SMALL, MakeCard, raw_numbers
 
 
-def both() -> ReportCard:
-    """A card of two vectors."""
-    raw, other = raw_numbers(SMALL), raw_numbers(SMALL, name="happy", effect=0.5)
+def both(n: int = 12) -> ReportCard:
+    """A card of two vectors, with 16 items for the first and `n` for the second."""
+    raw, other = raw_numbers(SMALL), raw_numbers(SMALL, name="happy", effect=0.5, n=n)
     raw.margins |= other.margins
     raw.answers |= other.answers
     raw.damage |= {**other.damage, (TOGETHER, 1.0, ""): Damage(0.2, 0.5, 0.1, 2.1, 9.0, 0.1)}
@@ -63,3 +63,16 @@ def test_the_overlap_with_refusing_names_the_cure(make_card: MakeCard) -> None:
 
 def test_the_same_card_gives_the_same_page(make_card: MakeCard) -> None:
     assert render(card_report(make_card())) == render(card_report(make_card()))
+
+
+@pytest.mark.parametrize(
+    ("n", "told"), [(12, "test items: calm 16, happy 12"), (16, "· 16 test items ·")]
+)
+def test_every_vector_is_told_with_its_own_number_of_items(n: int, told: str) -> None:
+    report = card_report(both(n))
+    assert told in report.subtitle
+    page = render(report)
+    method = page[page.rindex("How it was measured") :]
+    assert "questions calm (16 of 16 test items)" in method
+    assert f"questions happy ({n} of {n} test items)" in method
+    assert f"Mean over {n} test items" in page

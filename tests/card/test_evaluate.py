@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Model, Steering
 from edgesteer.errors import EngineError, InputError, NotFoundError, PairsError, SteeringError
 from edgesteer.library import builtin_traits
-from edgesteer.measure.card.raw import Condition
+from edgesteer.measure.card.alternatives import ask_alternatives
+from edgesteer.measure.card.asker import Asker
+from edgesteer.measure.card.raw import Condition, Damage, Raw
+from edgesteer.measure.card.subject import find_subjects
 from edgesteer.measure.damage import NeutralText, answer_damage
 from edgesteer.measure.divergence import DivergenceMeter
 from edgesteer.measure.evaluate import ALTERNATIVES, ReportCard, evaluate
@@ -103,6 +109,20 @@ def test_the_same_seed_gives_the_same_card(
     assert other.raw.items["letters"] != one.raw.items["letters"]
 
 
+def test_questions_that_are_the_pairs_reach_the_verdict(
+    tiny_model: Model, planted: ControlVector, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [{"prompt": f"{n}?", "positive": "aa", "negative": "bb"} for n in range(8)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    meta = {"pairs": "mine", "pairs_sha256": ContrastPairs.load(file).digest, "n_pairs": 8}
+    settings = replace(BARE, styles=(), randoms=0, shuffles=0)
+    card = evaluate(tiny_model, planted.with_(meta=meta), questions=str(file), settings=settings)
+    told = "4 of the set's 4 test items are among the pairs"
+    assert any(told in text for tone, text in card.verdicts[0].points if tone == "bad")
+    assert any("4 test item(s) are among the pairs" in note for note in card.notes)
+
+
 def test_a_second_file_of_the_same_weights_is_set_beside(
     tiny_model: Model, planted: ControlVector, letters: QuestionSet
 ) -> None:
@@ -181,6 +201,22 @@ def test_other_ways_stand_beside_adding_at_equal_damage(
     assert found["gated"].down is None
     assert found["keepnorm"].down is not None
     assert ReportCard.from_dict(card.to_dict()).to_dict() == card.to_dict()
+
+
+@pytest.mark.parametrize("cost", [0.0, math.inf])
+def test_nothing_is_brought_to_a_damage_that_nothing_can_have(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet, cost: float
+) -> None:
+    (subject,) = find_subjects(tiny_model, [planted], questions=[letters])
+    asker, notes = Asker(tiny_model, BARE, Raw()), list[str]()
+    asker.add_set("letters", letters.test, 2)
+    asker.raw.damage["planted", 1.0, ""] = Damage(cost, cost, cost)
+    found = ask_alternatives(asker, subject, ("add", "keepnorm", "clamp"), notes)
+    assert [one["kind"] for one in found] == ["add"]
+    (note,) = notes
+    assert note.startswith(
+        f"planted: no keepnorm, clamp: adding it costs neutral text {cost:g} nats"
+    )
 
 
 def test_a_mistyped_way_is_answered_with_the_near_name(

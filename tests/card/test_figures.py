@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from edgesteer.errors import InputError, NotFoundError
 from edgesteer.measure.card.raw import Condition, Raw
 from edgesteer.measure.card.report_card import ReportCard
+from edgesteer.report.card_page import card_report
+from edgesteer.report.html import render
 
 from .conftest import MakeCard
 
@@ -33,6 +37,46 @@ def test_every_figure_is_computed_again_from_the_json(make_card: MakeCard, tmp_p
     assert stored["verdicts"]["calm"]["headline"] == again.verdicts[0].headline
 
 
+def overflowing(make_card: MakeCard) -> ReportCard:
+    """A card whose vector breaks own answers at strength 1, and other ways at any dose."""
+    card = make_card()
+    cost = card.raw.damage["calm", 1.0, ""]
+    card.raw.damage["calm", 1.0, ""] = replace(cost, own_p95=math.inf)
+    card.raw.facts["alternatives"] = [
+        {"subject": "calm", "kind": kind, "label": label, "reached": False}
+        | {"dose": 1.0, "kl": math.inf, "own_p95": math.inf}
+        for kind, label in (("add", "calm"), ("clamp", "calm/clamp"))
+    ]
+    card.raw.margins[Condition("calm", "plain", "calm/clamp", 1.0)] = (1.0,) * 16
+    return card
+
+
+def test_infinite_damage_is_read_back_as_such(make_card: MakeCard, tmp_path: Path) -> None:
+    card = overflowing(make_card)
+    again = ReportCard.load(card.save(tmp_path / "card.json"))
+    assert any("budgets of KL" in text for _, text in card.verdicts[0].points)
+    assert again.verdicts == card.verdicts
+    assert again.raw == card.raw
+    assert again.summary == card.summary
+    control = again.raw.damage["calm/random 1/norm", 1.0, ""]
+    assert (control.own_p95, control.perplexity, control.repetition) == (None, None, None)
+    assert "budgets of KL" in render(card_report(again))
+
+
+def test_infinite_damage_of_older_cards_is_known_by_what_was_measured_with_it(
+    make_card: MakeCard,
+) -> None:
+    card = make_card()
+    data = json.loads(json.dumps(card.to_dict()))
+    for row in data["raw"]["damage"]:
+        if (row["steer"], row["strength"]) == ("calm", 1.0):
+            row["own_p95"] = row["kl_mean"] = None  # what was written for infinity
+    damage = ReportCard.from_dict(data).raw.damage
+    assert damage["calm", 1.0, ""].own_p95 == math.inf
+    assert damage["calm", 1.0, ""].kl_mean == math.inf
+    assert damage["calm/random 1/norm", 1.0, ""].own_p95 is None
+
+
 def test_figures_follow_the_raw_numbers_and_not_what_was_stored(
     make_card: MakeCard, tmp_path: Path
 ) -> None:
@@ -53,6 +97,14 @@ def test_a_control_is_compared_by_its_better_sign(make_card: MakeCard) -> None:
     assert against is not None
     assert against.size == pytest.approx(0.7)
     assert against.lead.value == pytest.approx(0.3)
+
+
+def test_the_kl_of_a_control_is_the_mean_over_both_signs(make_card: MakeCard) -> None:
+    card = make_card()
+    del card.raw.damage["calm/random 1/KL", -1.0, ""]  # as old cards have it
+    kls = {one.label: one.kl for one in card.summary.vectors[0].controls}
+    assert kls["calm/random 1/norm"] == pytest.approx(0.06)
+    assert kls["calm/random 1/KL"] is None
 
 
 def test_entanglement_is_the_root_mean_square_of_the_other_traits(make_card: MakeCard) -> None:

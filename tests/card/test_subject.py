@@ -13,6 +13,7 @@ from convert.capture.llama import LlamaCapture
 from convert.extract import extract
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Model
+from edgesteer.errors import EdgesteerError, NotFoundError, PairsError
 from edgesteer.measure.card.asker import Asker
 from edgesteer.measure.card.controls import norm_controls, shuffled_directions
 from edgesteer.measure.card.raw import Raw
@@ -94,6 +95,123 @@ def test_test_items_among_the_pairs_are_told(
     questions = QuestionSet("leaky", Questions(), Questions(items))
     (subject,) = find_subjects(tiny_model, [mild], questions=[questions], pairs=pairs_file)
     assert "1 test item(s) are among the pairs that the vector was made from" in subject.notes
+
+
+PIRATE = """
+format = 1
+name = "pirate"
+positive_name = "a pirate"
+negative_name = "a butler"
+template = "persona"
+positive = ["You are a pirate."]
+negative = ["You are a butler."]
+stems = [{ user = "Hi?", answer = "I" }, { user = "Who?", answer = "We" }]
+"""
+
+
+@pytest.fixture
+def pirate_file(tmp_path: Path) -> Path:
+    """Pairs with personas, of a trait that is not built in."""
+    file = tmp_path / "pirate.toml"
+    file.write_text(PIRATE)
+    return file
+
+
+def of_pairs(vector: ControlVector, source: str | Path) -> ControlVector:
+    """The vector as if it had been made from these pairs."""
+    pairs = ContrastPairs.load(source)
+    meta = {"pairs": pairs.name, "pairs_sha256": pairs.digest, "n_pairs": len(pairs)}
+    return vector.renamed(pairs.name).with_(meta=meta)
+
+
+def test_questions_that_are_the_pairs_are_told(
+    tiny_model: Model, planted: ControlVector, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [{"prompt": f"{n}?", "positive": "aa", "negative": "bb"} for n in range(6)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    vector = of_pairs(planted, file)
+    (subject,) = find_subjects(tiny_model, [vector], questions=[file])
+    assert subject.pairs is not None
+    assert subject.seen == 3
+    assert "3 test item(s) are among the pairs that the vector was made from" in subject.notes
+    rows[0]["positive"] = "a"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    (other,) = find_subjects(tiny_model, [vector], questions=[file])
+    assert (other.pairs, other.seen) == (None, 0)
+    assert other.notes[0] == "the pairs that it was made from are not known"
+    assert "no persona is known" in other.notes[1]
+
+
+def test_questions_of_another_form_are_no_pairs_and_no_error(
+    tiny_model: Model, mild: ControlVector, tmp_path: Path
+) -> None:
+    file = tmp_path / "asked.jsonl"
+    rows = [{"question": f"{n}?", "chosen": "a", "rejected": "b"} for n in range(4)]
+    file.write_text("\n".join(map(json.dumps, [*rows, {"prompt": "open?"}])))
+    (subject,) = find_subjects(tiny_model, [mild], questions=[file])
+    assert subject.pairs is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("mistyped.jsonl", None, NotFoundError),
+        ("broken.jsonl", "{", PairsError),
+        ("broken.toml", "name =", PairsError),
+    ],
+)
+def test_given_pairs_that_can_not_be_read_are_refused(
+    tiny_model: Model,
+    planted: ControlVector,
+    tmp_path: Path,
+    name: str,
+    content: str | None,
+    error: type[EdgesteerError],
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(error, match=name) as caught:
+        find_subjects(tiny_model, [of_pairs(planted, "calm")], pairs=file)
+    assert caught.value.hint
+
+
+def test_a_vector_is_not_held_against_the_personas_of_other_pairs(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet, pirate_file: Path
+) -> None:
+    calm, stray = of_pairs(planted, "calm"), planted.renamed("stray")
+    own, none = find_subjects(tiny_model, [calm, stray], questions=[letters], pairs=pirate_file)
+    assert own.personas == ContrastPairs.load("calm").personas[0]
+    assert own.notes == ("the pairs pirate are not those that it was made from; those of calm are",)
+    assert none.personas is None
+    assert "the pairs pirate are not those that it was made from" in none.notes
+    assert any("no persona is known" in note for note in none.notes)
+    told = calm.with_(meta={"pairs": "calm"})
+    (named,) = find_subjects(tiny_model, [told], pairs=pirate_file)
+    assert (named.pairs, named.personas) == (None, own.personas)
+
+
+def test_given_pairs_count_for_the_vector_that_was_made_from_them(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet, pirate_file: Path
+) -> None:
+    vectors = [of_pairs(planted, "calm"), of_pairs(planted, pirate_file)]
+    calm, pirate = find_subjects(tiny_model, vectors, questions=[letters], pairs=pirate_file)
+    assert calm.pairs is not None
+    assert calm.pairs.name == "calm"
+    assert pirate.pairs is not None
+    assert pirate.pairs.name == "pirate"
+    assert pirate.personas == ("You are a pirate.", "You are a butler.")
+    assert pirate.notes == ()
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x.toml", "x" * 5000 + ".toml", "\0.toml"])
+def test_a_vectors_file_may_name_any_pairs(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet, name: str
+) -> None:
+    vector = planted.with_(meta={"pairs": name, "pairs_sha256": "0" * 64, "n_pairs": 1})
+    (subject,) = find_subjects(tiny_model, [vector], questions=[letters])
+    assert subject.pairs is None
 
 
 def test_a_vector_of_a_trait_finds_what_belongs_to_it(

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from edgesteer.measure.card.verdict import judge_vector
+from edgesteer.report.card_page import card_report
+from edgesteer.report.html import render
 
 from .conftest import MakeCard
 
@@ -68,3 +70,15 @@ def test_knowledge_near_chance_is_said_to_tell_nothing(make_card: MakeCard) -> N
     weak = replace(card.summary.vectors[0], knowledge=replace(known, plain=0.56))
     assert any("near chance" in text for _, text in judge_vector(weak).points)
     assert not any("near chance" in text for _, text in card.verdicts[0].points)
+
+
+@pytest.mark.parametrize("effect", [1.0, -1.0])
+def test_test_items_among_the_pairs_stand_at_the_top(make_card: MakeCard, effect: float) -> None:
+    card = make_card(effect=effect)
+    card.raw.facts["subjects"][0]["seen"] = 5
+    verdict = card.verdicts[0]
+    tone, text = verdict.points[1]
+    assert tone == "bad"
+    assert text.startswith("5 of the set's 16 test items are among the pairs that it was made from")
+    assert verdict.level == ("reservations" if effect > 0 else "backwards")
+    assert "5 of the set" in render(card_report(card))

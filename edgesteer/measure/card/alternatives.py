@@ -16,6 +16,7 @@ a prompt has too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,12 @@ def ask_alternatives(
             notes.append(f"{subject.name}: no {kind}: {error.message}")
     target = asker.raw.damage[subject.name, 1.0, asker.as_model].kl_mean
     others = [one for one in made if one.kind != "add"]
+    if others and not 0 < target < math.inf:
+        notes.append(
+            f"{subject.name}: no {', '.join(one.kind for one in others)}: adding it costs neutral "
+            f"text {target:g} nats a token, and nothing can be brought to that"
+        )
+        others = []
     doses = find_doses(asker.neutral_text, [one.dial for one in others], target)
     found = [_asked(asker, subject, made[0], Dose(1.0, target, True))]
     found += [_asked(asker, subject, one, dose) for one, dose in zip(others, doses, strict=True)]

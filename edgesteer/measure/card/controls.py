@@ -8,7 +8,8 @@ random     the vector turned by a random rotation: the same norm at each layer a
 shuffled   made as the vector was, of the same activations, with the labels of half of the pairs
            exchanged: what the method finds when there is no trait to find. Norms are the vector's.
 
-At equal KL a control is scaled until it costs neutral text what the vector costs at strength 1.
+At equal KL a control is scaled until it costs neutral text what the vector costs, in the mean over
+strengths -1 and 1: effects are compared over both.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from edgesteer.measure.card.subject import Subject
 from edgesteer.model import Model
 from edgesteer.steering import Steering
 
-__all__ = ["Control", "equal_kl", "random_rotation", "rescaled", "shuffled_directions"]
+__all__ = ["ENDS", "Control", "equal_kl", "random_rotation", "rescaled", "shuffled_directions"]
+
+ENDS = (-1.0, 1.0)
+"""The strengths at which a vector and its controls are compared."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -154,13 +158,13 @@ def shuffled_directions(
 
 
 def equal_kl(asker: Asker, controls: Sequence[Control], target: float) -> list[Control]:
-    """The controls scaled so that strength 1 costs neutral text `target` nats a token.
+    """The controls scaled so that the two ends cost neutral text `target` nats a token on average.
 
     One that can not get there is left out.
     """
     if not controls or not 0 < target < math.inf:
         return []
-    dials = [Dial(control.steering.__mul__) for control in controls]
+    dials = [Dial(control.steering.__mul__, signs=ENDS) for control in controls]
     doses = find_doses(asker.neutral_text, dials, target)
     return [
         replace(control, match="KL", factor=dose.dose)

@@ -23,12 +23,14 @@ _ROUNDS = 5
 class Dial:
     """Something with a strength: `make` gives the steering at a dose of 0 to `most`.
 
-    `first` are the doses that are tried first.
+    `first` are the doses that are tried first. `signs`: its cost is the mean over these signs of
+    the dose.
     """
 
     make: Callable[[float], Steering]
     first: tuple[float, float] = (1.0, 4.0)
     most: float = 64.0
+    signs: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ def find_doses(text: NeutralText, dials: Sequence[Dial], target: float) -> list[
     """
     points: list[list[tuple[float, float]]] = [[] for _ in dials]
 
-    def read(tried: list[tuple[int, float]]) -> None:
-        steers = [dials[i].make(dose) for i, dose in tried]
-        for (i, dose), cost in zip(tried, text.measure(steers), strict=True):
-            points[i].append((dose, cost.kl_mean))
+    def measure(tried: list[tuple[int, float]]) -> None:
+        steers = [dials[i].make(sign * dose) for i, dose in tried for sign in dials[i].signs]
+        costs = iter(text.measure(steers))
+        for i, dose in tried:
+            read = [next(costs).kl_mean for _ in dials[i].signs]
+            points[i].append((dose, sum(read) / len(read)))
 
-    read([(i, dose) for i, dial in enumerate(dials) for dose in dial.first])
+    measure([(i, dose) for i, dial in enumerate(dials) for dose in dial.first])
     for _ in range(_ROUNDS):
         tried = [
             (i, _next(known, target, dials[i].most))
@@ -63,7 +67,7 @@ def find_doses(text: NeutralText, dials: Sequence[Dial], target: float) -> list[
         tried = [(i, dose) for i, dose in tried if dose not in dict(points[i])]
         if not tried:
             break
-        read(tried)
+        measure(tried)
     found = []
     for known in points:
         dose, cost = min(known, key=lambda p: _off(p[1], target))

@@ -141,7 +141,8 @@ def half_span(frame: Frame, steer: str, style: str = "plain", model: str = "") -
 class Against:
     """One control beside the vector. `lead`: the vector's effect less the control's own size.
 
-    The control's sign is taken in its favour: a random vector has no right way round.
+    The control's sign is taken in its favour: a random vector has no right way round. `kl` is the
+    mean over the strengths of the effects, -1 and 1.
     """
 
     label: str
@@ -185,7 +186,8 @@ def controlled(
             continue
         n = min(len(found), len(own))
         sign = 1.0 if found.mean() >= 0 else -1.0
-        cost = frame.raw.damage.get((control["label"], 1.0, ""))
+        keys = [(control["label"], end, "") for end in (-1.0, 1.0)]
+        costs = [cost.kl_mean for key in keys if (cost := frame.raw.damage.get(key))]
         sizes[control["label"]] = abs(float(found.mean()))
         each.append(
             Against(
@@ -193,7 +195,7 @@ def controlled(
                 kind=control["kind"],
                 match=control["match"],
                 factor=control["factor"],
-                kl=None if cost is None else cost.kl_mean,
+                kl=float(np.mean(costs)) if len(costs) == len(keys) else None,
                 effect=frame.mean(found),
                 lead=frame.mean(own[:n] - sign * found[:n]),
             )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from edgesteer.errors import EdgesteerError, InputError
 from edgesteer.library import builtin_traits
 from edgesteer.measure.card.asker import NOTHING, Asker, Way
-from edgesteer.measure.card.controls import Control, equal_kl, norm_controls
+from edgesteer.measure.card.controls import ENDS, Control, equal_kl, norm_controls
 from edgesteer.measure.card.knowledge import KNOWLEDGE
 from edgesteer.measure.card.raw import KNOWLEDGE_SET, TOGETHER, Condition
 from edgesteer.measure.card.styles import AGAINST, FOR, PLAIN, STYLES, Style, persona_styles
@@ -70,17 +70,21 @@ def ask_prompt(asker: Asker, subject: Subject) -> None:
 def ask_controls(asker: Asker, subject: Subject, notes: list[str]) -> list[Control]:
     """Random and label-shuffled vectors at equal norm and at equal KL, at -1 and 1."""
     controls = norm_controls(asker, subject, notes)
-    target = asker.raw.damage[subject.name, 1.0, asker.as_model].kl_mean
+    costs = [asker.raw.damage[subject.name, end, asker.as_model].kl_mean for end in ENDS]
+    target = sum(costs) / len(costs)
     matched = equal_kl(asker, controls, target)
     if len(matched) < len(controls):
         notes.append(
             f"{subject.name}: {len(controls) - len(matched)} control(s) could not be brought to "
-            f"the vector's KL of {target:.3g}"
+            f"the vector's KL of {target:.3g}, the mean over -1 and 1"
         )
     for control in [*controls, *matched]:
-        asker.text_damage([control.way(1.0)])
-        ways = [control.way(-1.0), control.way(1.0)]
+        ways = [control.way(end) for end in ENDS]
+        asker.text_damage(ways)
         asker.margins(subject.set_name, ways, "controls")
+        asked = [Condition(subject.set_name, "plain", control.label, end) for end in ENDS]
+        if asker.raw.paired(asked) is None:
+            notes.append(f"{control.label} is left out: the model's numbers overflow under it")
     asker.answers(subject.set_name, [c.way(1.0) for c in matched if c.number == 1], subject.judge)
     return [*controls, *matched]
 

@@ -9,7 +9,8 @@ nothing) and its strength; `model` is "" for the model itself, and the name of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,7 +48,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Damage:
-    """What a steering costs; None where it was not measured. KL in nats a token.
+    """What a steering costs, in nats a token; None: not measured, infinite: the numbers overflowed.
 
     own_p95, kl_mean          as for the calibration: on own answers, on neutral text
     kl_p95, cross_entropy     on neutral text
@@ -101,7 +102,7 @@ class Raw:
         return np.stack([row[:n] for row in known])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data; numbers that overflowed are null."""
+        """Plain JSON data. Margins and scores that overflowed are null, costs are "inf"."""
         return {
             "margins": [
                 {**asdict(condition), "values": [_number(v) for v in values]}
@@ -118,12 +119,12 @@ class Raw:
                     "steer": steer,
                     "strength": strength,
                     "model": model,
-                    **{k: _number(v) for k, v in asdict(cost).items()},
+                    **{k: _cost(v) for k, v in asdict(cost).items()},
                 }
                 for (steer, strength, model), cost in sorted(self.damage.items())
             ],
             "cosines": self.cosines,
-            "facts": self.facts,
+            "facts": _facts(self.facts, _cost),
         }
 
     @classmethod
@@ -145,7 +146,7 @@ class Raw:
                     for row in data["damage"]
                 },
                 cosines=dict(data["cosines"]),
-                facts=dict(data["facts"]),
+                facts=_facts(data["facts"], _read_cost),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
@@ -160,7 +161,36 @@ def _condition(row: Mapping[str, Any]) -> Condition:
 
 def _damage(row: Mapping[str, Any]) -> Damage:
     kl_mean, kl_p95, rise = (_float(row[key]) for key in ("kl_mean", "kl_p95", "cross_entropy"))
-    return Damage(kl_mean, kl_p95, rise, row["own_p95"], row["perplexity"], row["repetition"])
+    own, perplexity, repetition = (
+        _read_cost(row[key]) for key in ("own_p95", "perplexity", "repetition")
+    )
+    if (
+        own is None and repetition is not None
+    ):  # an older card's infinity: both are measured or none
+        own = math.inf
+    return Damage(kl_mean, kl_p95, rise, own, perplexity, repetition)
+
+
+def _facts(facts: Mapping[str, Any], change: Callable[[Any], float | str | None]) -> dict[str, Any]:
+    """The facts, with the costs of alternatives written for JSON or read from it."""
+    found = dict(facts)
+    if "alternatives" in found:
+        found["alternatives"] = [
+            one | {key: change(one[key]) for key in ("dose", "kl", "own_p95") if key in one}
+            for one in found["alternatives"]
+        ]
+    return found
+
+
+def _cost(value: float | None) -> float | str | None:
+    """A number for JSON, in which None is "not measured"; one that is not finite is "inf"."""
+    if value is None:
+        return None
+    return float(value) if np.isfinite(value) else "inf"
+
+
+def _read_cost(value: float | str | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _number(value: float | None) -> float | None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from edgesteer.compose import vector_of
 from edgesteer.errors import InputError, NotFoundError, PairsError, SteeringError
 from edgesteer.library import builtin_traits
-from edgesteer.measure.questions import Item, QuestionSet, load_questions
+from edgesteer.measure.card.origin import find_origin, seen_items
+from edgesteer.measure.questions import QuestionSet, load_questions
 from edgesteer.measure.scores import find_score
 from edgesteer.model import Model
 from edgesteer.names import looks_like_path
@@ -43,6 +44,7 @@ class Subject:
     set_name   what the raw numbers call that set, unique among all sets of the report
     personas   a system message with the trait and one with its opposite; None: not known
     pairs      the contrast pairs that it was made from; None: not known, or changed since
+    seen       test items that are among these pairs
     judge      scores an open answer; None: nobody does
     notes      what a reader should know about how these were found
     """
@@ -55,6 +57,7 @@ class Subject:
     set_name: str
     personas: tuple[str, str] | None = None
     pairs: ContrastPairs | None = None
+    seen: int = 0
     judge: Judge | None = None
     judge_name: str = ""
     notes: tuple[str, ...] = ()
@@ -74,7 +77,7 @@ def find_subjects(
     vectors: Sequence[Any],
     *,
     questions: Sequence[Source] = (),
-    pairs: Source | None = None,
+    pairs: str | os.PathLike[str] | None = None,
     judge: Judge | None = None,
 ) -> list[Subject]:
     """The subjects of some vectors, each with what belongs to it.
@@ -84,7 +87,7 @@ def find_subjects(
         vectors: whatever `as_steering` takes, one term each: a vector, "calm", "calm=0.8@8-16".
         questions: one question set for each, or one for all; default that of the built-in trait
             whose pairs it was made from, or whose name it has.
-        pairs: the contrast pairs, where they are no built-in trait.
+        pairs: contrast pairs that are no built-in trait; they count for the vectors made from them.
         judge: scores open answers instead of the trait's own score.
 
     Raises:
@@ -97,14 +100,21 @@ def find_subjects(
         raise InputError(
             f"{len(questions)} question sets for {len(vectors)} vectors", "give one, or one each"
         )
+    named = None if pairs is None else _given_pairs(pairs)
     given = list(questions) * len(vectors) if len(questions) == 1 else list(questions)
     bound = [_term(model, vector) for vector in vectors]
     labels = Steering(tuple(map(_named, bound))).labels
     found, names = list[Subject](), dict[str, QuestionSet]()
     for i, (steering, label) in enumerate(zip(bound, labels, strict=True)):
-        one = _subject(model, steering, label, given[i] if given else None, pairs, judge)
+        one = _subject(model, steering, label, given[i] if given else None, named, judge)
         found.append(replace(one, set_name=_free_name(one, names)))
     return found
+
+
+def _given_pairs(source: str | os.PathLike[str]) -> ContrastPairs:
+    from convert.pairs import ContrastPairs
+
+    return ContrastPairs.load(source)
 
 
 def _named(steering: Steering) -> Term:
@@ -148,24 +158,29 @@ def _subject(
     steering: Steering,
     name: str,
     source: Source | None,
-    pairs_source: Source | None,
+    pairs: ContrastPairs | None,
     judge: Judge | None,
 ) -> Subject:
     vector = vector_of(steering.terms[0])
-    source = _trait_of(vector, name) if source is None else source
+    trait = _trait_of(vector, name)
+    source = trait if source is None else source
+    if not source:
+        raise NotFoundError(
+            f"{name} has no questions: it comes from no built-in trait",
+            "give them: --questions FILE.jsonl (docs/evaluation.md)",
+        )
     questions = source if isinstance(source, QuestionSet) else load_questions(source)
+    asked = source.name if isinstance(source, QuestionSet) else source
     if len(questions.test.items) < FEW_ITEMS:
         raise PairsError(
             f"{questions.name}: {len(questions.test.items)} test item(s) are not enough",
             "give four items or more: of a file without a division, every second one is for tests",
         )
-    if pairs_source is None and not str(source).endswith(".jsonl"):
-        pairs_source = source  # rows of a .jsonl question set may look like pairs, and are none
-    pairs, notes = _pairs(vector, pairs_source)
-    personas = _personas(pairs)
-    kept, told = _same_pairs(vector, pairs)
-    if kept is not None and (seen := _seen(questions.test.items, kept)):
-        notes += [f"{seen} test item(s) are among the pairs that the vector was made from"]
+    origin = find_origin(vector, given=pairs, asked=asked, trait=trait)
+    seen = 0 if origin.pairs is None else seen_items(questions.test.items, origin.pairs)
+    notes = list(origin.notes)
+    if seen:
+        notes.insert(0, f"{seen} test item(s) are among the pairs that the vector was made from")
     scorer, scorer_name = _judge(questions, judge)
     return Subject(
         name,
@@ -174,23 +189,19 @@ def _subject(
         steering.terms[0].resolved_layers(model.n_layer),
         questions,
         questions.name,
-        personas,
-        kept,
+        origin.personas,
+        origin.pairs,
+        seen,
         scorer,
         scorer_name,
-        tuple(notes + told),
+        tuple(notes),
     )
 
 
 def _trait_of(vector: ControlVector, name: str) -> str:
-    traits = builtin_traits()
-    for found in (str(vector.meta.get("pairs", "")), vector.name, name.partition("#")[0]):
-        if found in traits:
-            return found
-    raise NotFoundError(
-        f"{name} has no questions: it comes from no built-in trait",
-        "give them: --questions FILE.jsonl (docs/evaluation.md)",
-    )
+    """The built-in trait of the vector; "" where it is of none."""
+    names = (str(vector.meta.get("pairs", "")), vector.name, name.partition("#")[0])
+    return next((found for found in names if found in builtin_traits()), "")
 
 
 def _judge(questions: QuestionSet, judge: Judge | None) -> tuple[Judge | None, str]:
@@ -200,55 +211,3 @@ def _judge(questions: QuestionSet, judge: Judge | None) -> tuple[Judge | None, s
         return None, ""
     score = find_score(questions.score)
     return score, score.name
-
-
-def _pairs(vector: ControlVector, source: Source | None) -> tuple[ContrastPairs | None, list[str]]:
-    """The contrast pairs behind a source of questions; None where it holds none."""
-    from convert.pairs import ContrastPairs
-
-    made_from = str(vector.meta.get("pairs", ""))
-    if isinstance(source, QuestionSet):
-        source = source.name
-    for candidate in (made_from if source is None else os.fspath(source), made_from):
-        if candidate in builtin_traits() or Path(candidate).expanduser().is_file():
-            try:
-                return ContrastPairs.load(candidate), []
-            except PairsError:  # a file of questions need not hold pairs
-                continue
-    return None, []
-
-
-def _personas(pairs: ContrastPairs | None) -> tuple[str, str] | None:
-    if pairs is None:
-        return None
-    for pair in pairs.pairs:
-        both = (pair.positive.system, pair.negative.system)
-        if both[0] and both[1] and both[0] != both[1]:
-            return both[0], both[1]
-    words = (pairs.positive_name, pairs.negative_name)
-    if words == ("positive", "negative"):
-        return None
-    return f"You are {words[0]} in everything you say.", f"You are {words[1]} in all you say."
-
-
-def _same_pairs(
-    vector: ControlVector, pairs: ContrastPairs | None
-) -> tuple[ContrastPairs | None, list[str]]:
-    """The very pairs of the vector, by their checksum."""
-    if pairs is None:
-        return None, ["the pairs that it was made from are not known"]
-    count, digest = vector.meta.get("n_pairs"), vector.meta.get("pairs_sha256")
-    if isinstance(count, int):
-        pairs = pairs.limited(count)
-    if not digest or pairs.digest != digest:
-        return None, [f"the pairs {pairs.name} are not those that it was made from"]
-    return pairs, []
-
-
-def _seen(items: Sequence[Item], pairs: ContrastPairs) -> int:
-    texts = {
-        (pair.positive.user or "", side.answer)
-        for pair in pairs.pairs
-        for side in (pair.positive, pair.negative)
-    }
-    return sum((item.prompt, item.positive) in texts for item in items)

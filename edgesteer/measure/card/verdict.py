@@ -38,6 +38,7 @@ RULES = (
     f"fewer than {FEW_ITEMS} test items: nothing is claimed",
     "the interval of the slope reaches zero: not shown to work",
     "the lead over the strongest random or label-shuffled vector reaches zero: not shown to work",
+    "test items are among the pairs that the vector was made from",
     f"strength 1 spends more than {OVER_BUDGET:g} budgets of KL",
     f"more than {WRONG_WAY:.0%} of the items move the wrong way",
     "open answers do not move with the strength",
@@ -65,7 +66,7 @@ class Verdict:
 def judge_vector(figures: VectorFigures) -> Verdict:
     """The verdict on one vector."""
     slope, n = figures.effect.slope, figures.effect.n
-    points = [_effect_point(figures)]
+    points = [_effect_point(figures), *_seen_points(figures)]
     if n < FEW_ITEMS:
         points.append(("bad", f"{n} test items are too few: {FEW_ITEMS} is the least"))
         return Verdict("too few", "Too few test items for a verdict", tuple(points))
@@ -102,6 +103,15 @@ def _effect_point(figures: VectorFigures) -> tuple[str, str]:
     if slope.high < 0:
         return "bad", f"moves the answers the wrong way: {what}"
     return "bad", f"does not clearly move the answers: {what}"
+
+
+def _seen_points(figures: VectorFigures) -> list[tuple[str, str]]:
+    seen = figures.facts.get("seen", 0)
+    if not seen:
+        return []
+    of = figures.facts["available"]["items"]
+    text = f"{seen} of the set's {of} test items are among the pairs that it was made from"
+    return [("bad", f"{text}: what it does to these says little of others")]
 
 
 def _controls(figures: VectorFigures) -> list[tuple[str, str]]:
