@@ -133,6 +133,8 @@ def _by_words(told: list[Pair], held: list[Pair]) -> tuple[str, float, float]:
     """The most telling word, its AUROC on left-out texts, and that of all words together."""
     texts = [(words_of(p.positive.answer), words_of(p.negative.answer)) for p in (*told, *held)]
     vocabulary = sorted(set().union(*(side for pair in texts for side in pair)))
+    if not vocabulary:  # nothing but signs and pictures
+        return "", 0.5, 0.5
     number = {word: i for i, word in enumerate(vocabulary)}
     has = np.zeros((2, len(texts), len(vocabulary)), np.bool_)
     for row, pair in enumerate(texts):

@@ -2,10 +2,10 @@
 
 Does not know methods: it takes a direction to read with and the rows that it was made of.
 
-It reads at the layer with the highest d'. A score of 1 is the mean of the positive rows, -1 that of
-the negative ones, and the threshold is 0, halfway. What that does is told from held-out pairs;
-without any, the read-out has no operating point and counts as raw. `edgesteer monitor --fit` fits
-one with more care, on texts of your own.
+It reads at the layer with the highest d' on every other held-out pair. A score of 1 is the mean of
+the positive rows, -1 that of the negative ones, and the threshold is 0, halfway. What that does is
+told from the rest of the held-out pairs; with fewer than four, the read-out has no operating point
+and counts as raw. `edgesteer monitor --fit` fits one with more care, on texts of your own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convert.directions.contrast import Contrast, Found
 from convert.quality import Quality
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from edgesteer.vector import ControlVector
 
 __all__ = ["with_readout"]
+
+Array = NDArray[np.float32]
+LEAST = 4
+"""Held-out pairs of which half choose the layer and half tell how well it reads."""
 
 _POSITIONS = {"last": "last", "prompt": "last", "answer": "answer", "mean": "mean"}
 
@@ -39,7 +44,12 @@ def with_readout(
 
     if found.reading is None:
         return vector
-    column = int(np.argmax(quality.discriminability))
+    if heldout is not None and len(heldout) < LEAST:
+        heldout = None
+    column = (
+        int(np.argmax(quality.discriminability)) if heldout is None
+        else _layer(found.reading, heldout)
+    )  # fmt: skip
     direction = found.reading[column]
     if not direction.any():
         return vector
@@ -59,8 +69,20 @@ def with_readout(
     )
     if heldout is None:
         return readout.kept_with(vector)
-    scores = [readout.score(side[:, column]) for side in (heldout.positive, heldout.negative)]
-    labels = np.repeat([True, False], len(heldout))
+    rest = (heldout.positive[1::2, column], heldout.negative[1::2, column])
+    scores = [readout.score(side) for side in rest]
+    labels = np.repeat([True, False], len(rest[0]))
     point = operating_point(np.concatenate(scores), labels, 0.0)
     figure = auroc(*scores)
     return Readout(**{**vars(readout), "point": point, "auroc": figure}).kept_with(vector)
+
+
+def _layer(reading: Array, heldout: Contrast) -> int:
+    """The column with the highest d' of the scores of every other held-out pair."""
+    sides = [
+        np.einsum("nld,ld->nl", side[::2].astype(np.float64), reading)
+        for side in (heldout.positive, heldout.negative)
+    ]
+    gap = sides[0].mean(0) - sides[1].mean(0)
+    spread = np.sqrt((sides[0].var(0) + sides[1].var(0)) / 2)
+    return int(np.argmax(gap / np.maximum(spread, 1e-12)))

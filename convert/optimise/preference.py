@@ -13,8 +13,9 @@ is `kl` nats a token. The gradient of that KL is subtracted as often as takes it
 so that what is gained is preference for equal damage, never strength. The start is scaled to the
 same budget, so that step 0 is the method that it comes from, and every later figure is comparable.
 
-The effect is half of D(v) - D(-v), in nats, averaged over held-out pairs. The best step counts, and
-the search ends when it has not got better for a while.
+The effect is half of D(v) - D(-v), in nats, averaged over pairs. On one half of the held-out pairs
+the best step is found, and the search ends when it has not got better for a while; what was gained
+is told from the other half.
 """
 
 from __future__ import annotations
@@ -75,19 +76,18 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Optimised:
-    """What was found: directions float32 [L, d] at the KL budget, and the held-out effects.
+    """What was found: directions float32 [L, d] at the KL budget, and effects in nats.
 
-    history  the effect in nats at step 0, every, 2 every, ...; the best one belongs to `directions`
+    history       at step 0, every, 2 every, ... on the pairs that choose; the best one belongs to
+                  `directions`
+    before, after   of the start and of what was found, on pairs that chose nothing
     """
 
     directions: Array
     history: tuple[float, ...]
     steps: int
-
-    @property
-    def gain(self) -> float:
-        """How much larger the effect is than that of the start: 1.0 means no gain."""
-        return max(self.history) / self.history[0] if self.history[0] > 0 else math.inf
+    before: float
+    after: float
 
     @property
     def best_step(self) -> int:
@@ -121,8 +121,9 @@ def optimise(
         if progress is not None:
             progress(state.step, search.settings.steps, "optimising")
         kept.save(state)
+    before, after = search.judge(state)
     kept.forget()
-    return Optimised(state.best, state.history, state.step)
+    return Optimised(state.best, state.history, state.step, before, after)
 
 
 class _Search:
@@ -147,7 +148,10 @@ class _Search:
         self._neutral = model.batch(model.read(neutral))
         self._plain = model.distributions(self._neutral)
         heldout = _both(model.read([one for pair in choices.heldout for one in pair]))
-        self._heldout = [self._texts_of(part) for part in _parts(heldout, settings.batch)]
+        self._choosing, self._telling = (
+            [self._texts_of(part) for part in _parts(heldout[first::2], settings.batch)]
+            for first in (0, 1)
+        )
 
     def key(self, key: str) -> str:
         """sha256 (hex) of all that the result depends on."""
@@ -161,7 +165,12 @@ class _Search:
         """The start, scaled to the budget, and its effect."""
         vector = self._to_budget(self._start.astype(np.float32), tries=8)
         zero = np.zeros_like(vector)
-        return State(vector, zero, zero, vector, 0, (self._effect(vector),))
+        return State(vector, zero, zero, vector, 0, (self._effect(vector, self._choosing),))
+
+    def judge(self, state: State) -> tuple[float, float]:
+        """The effect of the start and of the best, on pairs that chose nothing."""
+        start = self._to_budget(self._start.astype(np.float32), tries=8)
+        return self._effect(start, self._telling), self._effect(state.best, self._telling)
 
     def ended(self, state: State) -> bool:
         """Whether nothing more is to be done."""
@@ -181,7 +190,7 @@ class _Search:
             move = self.settings.rate * self._unit * mean / (np.sqrt(square) + 1e-12)
             vector = self._to_budget((vector - move).astype(np.float32), tries=1)
         vector = self._to_budget(vector, tries=4)
-        effect = self._effect(vector)
+        effect = self._effect(vector, self._choosing)
         best = vector if effect > max(state.history) else state.best
         kept = (first.astype(np.float32), second.astype(np.float32))
         return State(vector, *kept, best, step, (*state.history, effect))
@@ -242,13 +251,13 @@ class _Search:
                 vector = (vector * min(max(spent**-0.5, 0.02), 50.0)).astype(np.float32)
         return vector
 
-    def _effect(self, vector: Array) -> float:
-        """Half of D(v) - D(-v) in nats, the mean over held-out pairs."""
+    def _effect(self, vector: Array, pairs: Sequence[Texts]) -> float:
+        """Half of D(v) - D(-v) in nats, the mean over pairs."""
         import torch
 
         v, found = self._tensor(vector), []
         with torch.no_grad():
-            for texts in self._heldout:
+            for texts in pairs:
                 margins = []
                 for sign in (1, -1):
                     ours, theirs = self.model.logprobs(texts, sign * v).chunk(2)

@@ -37,17 +37,17 @@ def refine(
     """The vector with directions that move the model's preference further for the same KL.
 
     Only the layers that the vector recommends are searched, and carried afterwards. `meta` says
-    what was gained on held-out pairs; when nothing was, the vector keeps its directions and a
-    warning says so. An interrupted search goes on from the folder `checkpoints`.
+    what was gained on held-out pairs that chose nothing, and a warning when that is nothing. An
+    interrupted search goes on from the folder `checkpoints`.
 
     Raises InputError when too few pairs are answers to one prompt, and what the capture raises.
     """
-    from edgesteer.measure.texts import NEUTRAL
+    from edgesteer.measure.texts import NEUTRAL_TO_LEARN
 
     settings = settings or Settings()
     choices = choices_of(pairs, capture.tokens)
     start = vector if vector.recommended is None else vector.restricted(vector.recommended)
-    neutral = [Choice(tuple(capture.tokens.encode(text)), 1) for text in NEUTRAL]
+    neutral = [Choice(tuple(capture.tokens.encode(text)), 1) for text in NEUTRAL_TO_LEARN]
     found = optimise(
         SteeredModel(capture.opened, start.layers),
         choices,
@@ -71,18 +71,23 @@ def _meta(
     meta, quality = vector.meta, vector.meta.get("quality", {})
     facts = {
         "start": meta.get("method", ""),
-        "effect_of_start": round(found.history[0], 4),
-        "effect": round(max(found.history), 4),
+        "effect_of_start": round(found.before, 4),
+        "effect": round(found.after, 4),
         "history": [round(x, 4) for x in found.history],
         "steps": found.steps,
         "n_pairs": n_train,
         "n_heldout": n_heldout,
         "settings": asdict(settings),
     }
-    if found.gain < NO_GAIN:
+    if found.best_step == 0:
+        warning = f"optimising found nothing better than {facts['start']}: the vector is that one"
+    elif found.after <= max(found.before * NO_GAIN, 0.0):
         warning = (
-            f"optimising found nothing better on {n_heldout} held-out pairs than {facts['start']}: "
-            "the vector is that one"
+            f"what optimising found is no better than {facts['start']} on held-out pairs that "
+            "chose nothing"
         )
+    else:
+        warning = ""
+    if warning:
         quality["warnings"] = [*quality.get("warnings", []), warning]
     return {**meta, "method": METHOD, "optimised": facts, "quality": quality}

@@ -136,7 +136,8 @@ def _report(
     path = keep(vector, library, name=name, out=out, replace=True)
     report(path, vector, options["as_json"])
     quality = vector.meta["quality"]
-    _show.note(f"quality {quality['verdict']}")
+    whose = "of the vector it started from: " if "optimised" in vector.meta else ""
+    _show.note(f"quality {whose}{quality['verdict']}")
     _show.note(_confounds(quality["confounds"]))
     band = vector.calibration
     strength = f"calibrated, usable {band.low:.3g}..{band.high:.3g}" if band else "not calibrated"

@@ -34,6 +34,8 @@ _GIVE_UP = 2.0  # spent/budget at the best strength found: further off is a fail
 _TOLERANCE = 0.12  # of the log of spent/budget: 6 % of the strength
 #: A usable strength may spend this many times the budget; beyond it text breaks.
 _BAND = 2.0
+_SLACK = 1.06  # of that, for an end that was read
+_END_ROUNDS = 3
 
 
 class Meter(Protocol):
@@ -107,6 +109,7 @@ def calibrate(
         for sign, cost in zip(open_, costs, strict=True):
             sides[sign].add(cost)
     unit, down = sides[+1].unit(), sides[-1].unit()
+    _read_ends(steering, sides, meter, progress)
     high, low = sides[+1].reach(_BAND) / unit, -sides[-1].reach(_BAND) / unit
     return natural.scaled(unit).with_(
         recommended=chosen,
@@ -114,6 +117,23 @@ def calibrate(
             round(low, 3), round(high, 3), _evidence(budget, sides, unit, down)
         ),
     )
+
+
+def _read_ends(
+    steering: Steering, sides: dict[int, _Side], meter: Meter, progress: Progress | None
+) -> None:
+    """Read what both ends of the band cost, nearer ones where it is too much."""
+    open_ = list(sides)
+    for _ in range(_END_ROUNDS):
+        if progress is not None:
+            progress(2 * _MAX_ROUNDS - 1, 2 * _MAX_ROUNDS, "calibrating: the ends of the band")
+        ends = {sign: sides[sign].towards(_BAND) for sign in open_}
+        costs = meter.measure_many([steering * (sign * end) for sign, end in ends.items()])
+        for (sign, end), cost in zip(ends.items(), costs, strict=True):
+            sides[sign].costs[end] = cost
+        open_ = [sign for sign in open_ if sides[sign].reach(_BAND) < ends[sign]]
+        if not open_:
+            return
 
 
 def _start(model: Model, steering: Steering, budget: Budget) -> float:
@@ -133,6 +153,7 @@ def _evidence(
         "band": f"strengths that spend at most {_BAND:g} times the budget",
         "positive_unit": 1.0,
         "negative_unit": round(-down / unit, 4),
+        "spent_at_one": round(budget.spent(at_one), 3),
         "limited_by": budget.limit(at_one),
         "evaluations": [
             {
@@ -184,11 +205,17 @@ class _Side:
             )
         return best
 
+    def towards(self, factor: float) -> float:
+        """Where ``factor`` budgets may be spent, by what was read so far."""
+        spent = {a: self.budget.spent(cost) / factor for a, cost in self.costs.items()}
+        return _next(sorted(spent.items(), key=lambda one: -abs(math.log(one[1]))))
+
     def reach(self, factor: float) -> float:
-        """The strength that spends ``factor`` budgets, by the square law from the nearest."""
-        spent = {a: self.budget.spent(cost) for a, cost in self.costs.items()}
-        near = min(spent, key=lambda a: abs(math.log(spent[a] / factor)))
-        return near * math.sqrt(factor / spent[near])
+        """The largest strength read that spends ``factor`` budgets at most, as all below it do."""
+        most = factor * _SLACK
+        over = [a for a, cost in self.costs.items() if self.budget.spent(cost) > most]
+        within = (a for a in self.costs if a < min(over, default=math.inf))
+        return max(within, default=self.unit())
 
 
 def _next(history: list[tuple[float, float]]) -> float:

@@ -49,6 +49,7 @@ def job(
     doses: Sequence[float] = ENDS,
     strengths: Sequence[float] = (),
     answers: bool = False,
+    ends: tuple[float, float] | None = None,
 ) -> Spec:
     """The job of a candidate.
 
@@ -58,8 +59,11 @@ def job(
         doses: shares of the strength at equal KL to measure at, -1 and 1 among them.
         strengths: measure at these instead, without a search for that strength.
         answers: write open answers at the outermost ones too.
+        ends: write them at these strengths instead.
     """
     spec: dict[str, Any] = {"weights": weights.to_dict(), "part": part, "answers": answers}
+    if ends is not None:
+        spec["ends"] = list(ends)
     return spec | ({"strengths": list(strengths)} if strengths else {"doses": list(doses)})
 
 
@@ -142,6 +146,7 @@ class _Measurement:
         else:
             at_kl, strengths, damages = self._search(candidate, spec["doses"])
         asked = self._work.parts[spec["part"]]
+        ends = [float(x) for x in spec.get("ends", (min(strengths), max(strengths)))]
         steers = [candidate * x for x in strengths]
         m = propensity(self._model, asked.items, steers, mode=self._work.mode)
         return {
@@ -152,7 +157,7 @@ class _Measurement:
             "kl": _figures([d.kl_mean for d in damages]),
             "kl_p95": _figures([d.kl_p95 for d in damages]),
             "cross_entropy": _figures([d.cross_entropy for d in damages]),
-            "answers": self._answers(candidate, strengths, asked) if spec["answers"] else {},
+            "answers": self._answers(candidate, ends, asked) if spec["answers"] else {},
         }
 
     def _damage(self, candidate: ControlVector, strengths: Sequence[float]) -> list[TextDamage]:
@@ -182,11 +187,10 @@ class _Measurement:
         )
 
     def _answers(
-        self, candidate: ControlVector, strengths: Sequence[float], asked: Questions
+        self, candidate: ControlVector, ends: Sequence[float], asked: Questions
     ) -> dict[str, Any]:
         """Open answers at both ends: repetition, perplexity, and the trait's score."""
         prompts = (asked.open or PROMPTS)[: self._work.n_answers]
-        ends = [min(strengths), max(strengths)]
         found = answer_damage(
             self._model, [candidate * x for x in ends], prompts, n_tokens=self._work.n_tokens
         )
@@ -214,10 +218,11 @@ class Measured:
     """What the result of a job says.
 
     strength      at which the mean KL on neutral text is the target
-    effect        nats of m that this strength moves, mean over items: the slope times the strength
+    effect        nats of m that this strength moves, mean over items: the slope of a line through
+                  nothing and both outermost strengths, times this one
     effects       the same of each item, in order
-    wrong         share of items that move the wrong way
-    monotone, residual   of the mean curve: see `steerability`
+    wrong         share of items that move the wrong way by that line
+    monotone, residual   of the mean curve through all strengths: see `steerability`
     kl, cross_entropy    at the outermost measured strengths, mean over both signs
     repetition    share of repeated trigrams in open answers, mean over both signs; None: not asked
     score         trait score of the open answers, positive minus negative sign; None: not scored
@@ -249,14 +254,16 @@ class Measured:
             raise SteeringError("the model's numbers overflowed at these strengths", "Steer less.")
         grid = [0.0, *(x for x, _ in rows)]
         curve = steerability(grid, [result["plain"], *(m for _, m in rows)])
+        ends = [min(rows), max(rows)] if len(rows) > 2 else rows  # whatever else was measured
+        line = steerability([0.0, *(x for x, _ in ends)], [result["plain"], *(m for _, m in ends)])
         outer = (int(np.argmin(result["strengths"])), int(np.argmax(result["strengths"])))
         answers = result["answers"]
         scores = answers.get("score")
         return cls(
             strength=at_kl,
-            effect=curve.slope * at_kl,
-            effects=tuple(slope * at_kl for slope in curve.slopes),
-            wrong=curve.wrong,
+            effect=line.slope * at_kl,
+            effects=tuple(slope * at_kl for slope in line.slopes),
+            wrong=line.wrong,
             monotone=curve.monotone,
             residual=curve.residual,
             kl=_mean([result["kl"][i] for i in outer]),

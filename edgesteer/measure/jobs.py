@@ -55,13 +55,20 @@ class Opener:
     path: str
     weights_id: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    n_bytes: int = 0
+
+    @property
+    def key(self) -> Spec:
+        """Which weights, in which quantisation, whatever the file is called."""
+        return {"weights_id": self.weights_id, "n_bytes": self.n_bytes}
 
     @classmethod
     def of(cls, model: Model, *, workers: int = 1) -> Opener:
         """The file of an open model; the workers of one machine divide its threads."""
         threads = max(1, model.threads // max(workers, 1))
         options = {**model.options, "threads": threads}
-        return cls(str(model.path), model.identity.weights_id, options)
+        size = model.path.stat().st_size if model.path.is_file() else 0
+        return cls(str(model.path), model.identity.weights_id, options, size)
 
     def open(self) -> Model:
         """The model. Raises NotFoundError when another one lies at that path."""
@@ -130,7 +137,7 @@ class Jobs:
 
         Raises whatever a job raises, EngineError when a worker dies. What is done by then is kept.
         """
-        shared = self._work.key
+        shared = {**self._work.key, "file": self._opener.key}
         keys = [job_key(shared, job) for job in jobs]
         found: dict[int, Result] = {}
         if self._cache is not None and not self._fresh:
@@ -229,17 +236,26 @@ def _cluster(address: str) -> Iterator[Executor]:
 def _spread(
     executor: Executor, work: Work, opener: Opener, jobs: Sequence[Spec]
 ) -> Iterator[tuple[int, Result]]:
-    """Results as they come. When that is cut short, what is running is waited for and given too."""
+    """Results as they come. When a job fails, or on Ctrl-C, what runs still ends and is given."""
     places: dict[Future[Result], int] = {
         executor.submit(_do_job, work, opener, job): i for i, job in enumerate(jobs)
     }
+    given: set[Future[Result]] = set()
     try:
         for future in as_completed(places):
+            given.add(future)
             yield places[future], future.result()
+    except GeneratorExit:
+        raise
     except BrokenExecutor as error:
         raise EngineError(
             f"a worker died: {error}", "take fewer --workers: each holds the model in memory"
         ) from error
+    except BaseException:
+        for future in as_completed([f for f in places if f not in given and not f.cancel()]):
+            if future.exception() is None:
+                yield places[future], future.result()
+        raise
     finally:
         for future in places:
             future.cancel()

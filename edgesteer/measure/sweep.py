@@ -206,6 +206,7 @@ def _test(
             "test",
             strengths=[dose * c.measured.strength for dose in grids[role]],
             answers=True,
+            ends=(-c.measured.strength, c.measured.strength),
         )
         for role, c in there.items()
     ]

@@ -29,3 +29,20 @@ NEUTRAL: tuple[str, ...] = (
     "Q: Which planet is the largest in the solar system?\nA: Jupiter. Its mass is more than twice "
     "that of all the other planets together.",
 )
+
+#: As plain, for vectors that are trained to leave neutral text alone: what they cost is measured on
+#: the others.
+NEUTRAL_TO_LEARN: tuple[str, ...] = (
+    "The ferry leaves the north pier every forty minutes and takes a quarter of an hour to cross. "
+    "Bicycles travel free of charge on the lower deck; cars need a ticket from the kiosk by the "
+    "barrier.",
+    "Bread dough is left to rise until it has doubled. It is then pressed flat, folded in three, "
+    "and put into the tin with the seam underneath. Half an hour later it can go into the oven.",
+    "Copper conducts heat about five times as well as iron does. For that reason the base of a "
+    "pan is often made of both: iron for the shape, copper to spread the warmth.",
+    "The parish register begins in 1612. For each child it gives the day of baptism, the father's "
+    "trade and the names of two witnesses; from 1740 on it also names the mother.",
+    "SELECT name, price FROM goods WHERE stock > 0 ORDER BY price LIMIT 10;\n-- ten rows at most\n",
+    "Q: How many sides has a hexagon?\nA: Six. If all of them are equally long, and all angles are "
+    "equal, it can be cut into six triangles of one shape.",
+)

@@ -191,7 +191,7 @@ def _row(candidate: Candidate, top: float) -> Row:
 _READING = (
     "The effect is how many nats the log-probability of the answer that shows the trait rises over "
     "that of the other answer, at the strength at which the mean KL on neutral text, over both "
-    "signs, is the stated one: the slope of a line through five strengths, times that strength.",
+    "signs, is the stated one: half the distance between this strength and its opposite.",
     "Candidates were compared on validation items. Chosen is the simplest within one standard "
     "error of the best: the layers as they were, else equal weights, else smooth ones. Even so the "
     "best of many is flattered by chance. "

@@ -118,3 +118,8 @@ def test_figures_are_plain_data() -> None:
 def test_an_auroc_is_the_share_of_higher_positives() -> None:
     assert auroc([1, 2], [3, 4]) == 0.0
     assert auroc([3], [1, 3]) == 0.75
+
+
+def test_texts_without_words_are_compared_all_the_same() -> None:
+    pairs = ContrastPairs.of([("!" * n, "?" * n) for n in range(1, 11)])
+    assert examine(pairs).word_auroc == 0.5

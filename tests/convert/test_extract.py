@@ -175,7 +175,11 @@ def test_every_method_makes_a_vector_and_the_same_one_again(method: str) -> None
 
 
 def test_the_whitened_method_keeps_a_read_out_with_its_vector() -> None:
-    vector = extract(parse_toml(TRAIT), PlantedCapture(), method="whitened")
+    more = "".join(
+        f'[[heldout.stems]]\nuser = "{what} is late."\nanswer = "So"\n'
+        for what in ("The bus", "The post", "Supper")
+    )
+    vector = extract(parse_toml(TRAIT + more), PlantedCapture(), method="whitened")
     readout = Readout.of(vector)
     assert readout is not None
     assert readout.auroc == 1.0

@@ -176,7 +176,7 @@ def test_an_interrupted_search_goes_on_to_the_same_bytes(run: Run, tmp_path: Pat
     again = run(checkpoints=tmp_path, progress=lambda done, *_: resumed.append(done))
     assert resumed == [10]
     assert again.directions.tobytes() == whole.directions.tobytes()
-    assert again.history == whole.history
+    assert (again.history, again.before, again.after) == (whole.history, whole.before, whole.after)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,7 +219,7 @@ def test_it_says_so_when_nothing_was_gained(
     wild = Settings(steps=2, every=1, rate=50.0, kl=0.02)
     better = refine(start, pairs, capture, settings=Settings(steps=10, every=5, kl=0.02))
     found = refine(better, pairs, capture, settings=wild)
-    assert "nothing better on 4 held-out pairs" in found.meta["quality"]["warnings"][-1]
+    assert "nothing better than" in found.meta["quality"]["warnings"][-1]
     for layer, cosine in found.cosine(better).items():
         assert cosine == pytest.approx(1.0, abs=1e-4), layer
 

@@ -39,7 +39,10 @@ def test_the_unit_is_found_at_any_scale(tiny_model: Model, right: float, power: 
     assert found.directions[1][0] / 0.5 == pytest.approx(right, rel=0.1)
     assert found.calibration is not None
     assert found.calibration.low < -1 < 1 < found.calibration.high
-    assert meter.calls <= 14
+    unit = found.directions[1][0] / 0.5
+    for end in (found.calibration.low, found.calibration.high):  # what is told was read there
+        assert meter.law(end * unit) <= 2.0 * 1.07
+    assert meter.calls <= 20
     assert str(found.recommended) == "1-3"
 
 
@@ -49,6 +52,16 @@ def test_a_weaker_negative_side_shows_in_the_band(tiny_model: Model) -> None:
     assert found.calibration is not None
     assert found.calibration.low == pytest.approx(-(2**0.5) / 2, rel=0.1)
     assert found.calibration.high == pytest.approx(2**0.5, rel=0.1)
+
+
+def test_the_band_ends_before_the_text_breaks(tiny_model: Model) -> None:
+    """A cost that leaps where the square law would still allow more."""
+    meter = LawMeter(lambda a: a**2 if abs(a) < 1.2 else 500.0)
+    found = calibrate(tiny_model, _vector(tiny_model), layers="1-3", meter=meter)
+    assert found.calibration is not None
+    unit = found.directions[1][0] / 0.5
+    assert 0.9 < found.calibration.high * unit < 1.2
+    assert -1.2 < found.calibration.low * unit < -0.9
 
 
 def test_no_effect_is_an_error_not_a_huge_vector(tiny_model: Model) -> None:

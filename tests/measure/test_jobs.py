@@ -147,6 +147,28 @@ def test_an_interrupted_list_keeps_what_is_done_and_goes_on(
         assert (jobs.done, jobs.reused) == (3, 2)
 
 
+def test_a_job_that_fails_loses_nothing_of_the_others(
+    tiny_model: Model, work: CandidateWork, cache: JobCache
+) -> None:
+    bad = {**job(flat([2])), "part": "nowhere"}
+    with open_jobs(work, tiny_model, cache=cache, workers=2) as jobs:
+        jobs.run([job(flat([1]))])  # both processes have opened the model
+        with pytest.raises(KeyError):
+            jobs.run([job(flat([2])), bad])
+    assert len(list(cache.folder.glob("*.json"))) == 2
+
+
+def test_another_quantisation_is_another_job(
+    tiny_model: Model, work: CandidateWork, cache: JobCache
+) -> None:
+    """Also where nobody said which file is read."""
+    with open_jobs(replace(work, model_file=""), tiny_model, cache=cache) as jobs:
+        jobs.run([job(flat([2]))])
+        jobs._opener = replace(jobs._opener, n_bytes=jobs._opener.n_bytes + 1)
+        jobs.run([job(flat([2]))])
+        assert (jobs.done, jobs.reused) == (2, 0)
+
+
 def test_two_processes_find_what_one_finds(
     tiny_model: Model, work: CandidateWork, cache: JobCache
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from edgesteer import ControlVector, Model
 from edgesteer.errors import InputError, LayerError, SteeringError
 from edgesteer.measure.baking import baked, natural, present_weights
-from edgesteer.measure.candidate import CandidateWork
+from edgesteer.measure.candidate import ENDS, GRID, CandidateWork, Measured, job
 from edgesteer.measure.jobs import JobCache, Result, Spec, open_jobs
 from edgesteer.measure.questions import Item, Questions
 from edgesteer.measure.sweep import Candidate, Sweep, choose, sweep
@@ -47,17 +47,21 @@ class Planted:
         )
         at_kl = 1.0 / total**0.7  # a little better than the sum: wide ones may win
         slope = self.sign * pull
+        ends = spec.get("ends", (-at_kl, at_kl))
         strengths = spec.get("strengths") or [f * at_kl for f in spec["doses"]]
         spread = np.linspace(0.8, 1.2, len(ITEMS))
         return {
             "strength": None if "strengths" in spec else at_kl,
             "strengths": strengths,
             "plain": [0.0] * len(ITEMS),
-            "m": [(x * slope * spread).tolist() for x in strengths],
+            "m": [(np.tanh(x / at_kl) * at_kl * slope * spread).tolist() for x in strengths],
             "kl": [0.15 * (x / at_kl) ** 2 for x in strengths],
             "kl_p95": [0.5 * (x / at_kl) ** 2 for x in strengths],
             "cross_entropy": [0.1 * abs(x / at_kl) for x in strengths],
-            "answers": {"repetition_3": [0.1, 0.2], "score": [-0.3, 0.4]},
+            "answers": {
+                "repetition_3": [0.1 * abs(x) / at_kl for x in ends],
+                "score": [0.3 * x / at_kl for x in ends],
+            },
         }
 
 
@@ -127,6 +131,16 @@ def test_doses_beyond_one_do_not_flatter_the_choice(tiny_model: Model) -> None:
     assert on_test is not None
     assert on_test.measured.effect == pytest.approx(on_validation.measured.effect)
     assert on_test.measured.kl == pytest.approx(0.15)
+    assert on_test.measured.score == pytest.approx(0.6)
+    assert on_test.measured.repetition == pytest.approx(0.1)
+
+
+def test_one_law_gives_one_effect_however_many_strengths_were_asked(tiny_model: Model) -> None:
+    """Single layers are asked at more strengths than windows, and compared with them."""
+    weights = flat([13])
+    run = Planted(13.0, 2.0).start(tiny_model)
+    effects = [Measured.of(run(job(weights, doses=doses))).effect for doses in (ENDS, GRID)]
+    assert effects[0] == pytest.approx(effects[1])
 
 
 def test_a_vector_that_moves_the_wrong_way_everywhere_is_told(tiny_model: Model) -> None:
