@@ -50,7 +50,7 @@ def measure(rounds: int = 3) -> dict[str, dict[str, Any]]:
             }
 
 
-def _fresh(model: Model) -> None:
+def fresh(model: Model) -> None:
     """Empty the cache of the reading context."""
 
     def clear(scheduler: Scheduler) -> None:
@@ -65,7 +65,7 @@ def _rate(model: Model, texts: Tokens, read: Callable[[Tokens], object], each: i
     size = each or len(texts)
     start = time.perf_counter()
     for at in range(0, len(texts), size):
-        _fresh(model)
+        fresh(model)
         read(texts[at : at + size])
     return sum(map(len, texts)) / (time.perf_counter() - start)
 
@@ -120,7 +120,7 @@ def _scores(model: Model, faster: Model, rounds: int) -> dict[str, Any]:
         size = each or n
         start = time.perf_counter()
         for at in range(0, n, size):
-            _fresh(one)
+            fresh(one)
             part = slice(at, at + size)
             one.score(prompts[part], ends[part], steer=list(steer[part]))
         return n / (time.perf_counter() - start)
@@ -147,7 +147,7 @@ def agreement(model: Model) -> dict[str, Any]:
     many = model.logits_many(texts, first=1)
     alone = []
     for text in texts[: len(NEUTRAL)]:
-        _fresh(model)
+        fresh(model)
         alone.append(model.logits(text, first=1))
     nats = np.concatenate([kl(a, b) for a, b in zip(alone, many, strict=False)])
     return {
@@ -162,7 +162,7 @@ def memory(model: Model) -> dict[str, Any]:
     peaks = {}
     for n in (128, 2048):
         text = (tokens * (n // len(tokens) + 1))[:n]
-        _fresh(model)
+        fresh(model)
         tracemalloc.start()
         model.capture([text], None, "last")
         peaks[f"{n} tokens, MB"] = round(tracemalloc.get_traced_memory()[1] / 1e6, 2)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.readings import fresh
 from bench.rounds import interleave, ratio
 from edgesteer import ControlVector, Library, Model
 from edgesteer.measure.baking import present_weights
@@ -33,7 +34,7 @@ TRAIT = "calm"
 
 
 class OneByOne:
-    """A model that is asked one thing at a time, as a plain script would do it."""
+    """A model that is asked one thing at a time, and reads each from its beginning."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -41,11 +42,15 @@ class OneByOne:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
+    def _fresh(self) -> Model:
+        fresh(self._model)
+        return self._model
+
     def score(
         self, prompts: Sequence[str], completions: Sequence[str], *, steer: Any = None, raw: bool
     ) -> list[Score]:
         rows = zip(prompts, completions, _each(steer, len(prompts)), strict=True)
-        return [self._model.score([p], [c], steer=[s], raw=raw)[0] for p, c, s in rows]
+        return [self._fresh().score([p], [c], steer=[s], raw=raw)[0] for p, c, s in rows]
 
     def logits_many(
         self,
@@ -60,7 +65,7 @@ class OneByOne:
         starts = [first] * len(texts) if isinstance(first, int) else first
         rows = zip(texts, _each(steer, len(texts)), starts, lengths, strict=True)
         return [
-            reduce(i, self._model.logits(text, one, first=start, n_prompt=n))
+            reduce(i, self._fresh().logits(text, one, first=start, n_prompt=n))
             for i, (text, one, start, n) in enumerate(rows)
         ]
 
