@@ -130,7 +130,8 @@ def shape(model: Model, data: Path) -> list[dict[str, Any]]:
     items = [Item(ASKED, *row) for row in rows[PAIRS : PAIRS + ITEMS]]
     layers = [round(depth * (model.n_layer - 1)) for depth in DEPTHS]
     single = [vector.at(layer) for layer in layers]
-    doses = find_doses(NeutralText(model), [Dial(one.__mul__) for one in single], 0.05)
+    dials = [Dial(one.__mul__, signs=(-1.0, 1.0)) for one in single]
+    doses = find_doses(NeutralText(model), dials, 0.05)
     steers = [
         one * (sign * dose.dose)
         for one, dose in zip(single, doses, strict=True)
