@@ -99,7 +99,7 @@ def sweep(vector: str, **options: Any) -> None:
     \b
     edgesteer sweep calm
     edgesteer sweep calm --apply --html calm-sweep.html
-    edgesteer sweep mine --items mine.jsonl --workers 4
+    edgesteer sweep mine --items asked.jsonl --workers 4
     """
     from edgesteer.cli import _show
     from edgesteer.cli import _sweep_show as shown
@@ -156,10 +156,13 @@ def _run(
     library: Library, name: str, model_name: str, options: dict[str, Any]
 ) -> tuple[Sweep, dict[str, Any], ControlVector]:
     """The sweep, what it is about, and the vector in its natural proportions."""
+    from dataclasses import replace
+
     from edgesteer.cli import _open, _show
     from edgesteer.cli._copies import copy_to_read
     from edgesteer.cli._progress import progress_bars
     from edgesteer.measure.baking import present_weights
+    from edgesteer.measure.card.origin import find_origin, seen_items
     from edgesteer.measure.jobs import JobCache, open_jobs
     from edgesteer.measure.sweep import sweep as run_sweep
 
@@ -190,6 +193,13 @@ def _run(
             progress=advance,
         )
     _show.note(f"{jobs.done} measured, {jobs.reused} known from before")
+    if pairs := find_origin(vector, asked=options["items"] or "").pairs:
+        found = replace(found, seen=seen_items(work.parts["test"].items, pairs))
+    if found.seen:
+        _show.note(
+            f"warning: {found.seen} test items are among the pairs that {name} was made from: "
+            "what they say is no test"
+        )
     about = {
         "vector": vector.name or Path(name).stem,
         "digest": vector.digest,
@@ -240,7 +250,7 @@ def _questions(items: str | None, vector: ControlVector, name: str) -> QuestionS
     if trait is None:
         raise NotFoundError(
             f"{name} was made from no built-in trait: what is it to be measured with?",
-            "--items FILE, with lines of prompt, positive and negative, or the file of its pairs",
+            "--items FILE, with lines of prompt, positive and negative, other than its pairs",
         )
     found = load_questions(trait)
     if not found.validation.items:

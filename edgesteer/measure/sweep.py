@@ -59,13 +59,17 @@ class Tested:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep found. `work` has the settings; `candidates` are in the order measured."""
+    """What a sweep found. `work` has the settings; `candidates` are in the order measured.
+
+    `seen`: how many test items are among the pairs that the vector was made from.
+    """
 
     work: CandidateWork
     n_layer: int
     candidates: tuple[Candidate, ...]
     chosen: LayerWeights
     tested: tuple[Tested, ...]
+    seen: int = 0
 
     @property
     def best_first(self) -> list[Candidate]:

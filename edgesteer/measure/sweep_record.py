@@ -33,6 +33,7 @@ def to_dict(found: Sweep, about: Mapping[str, Any]) -> dict[str, Any]:
             "n_layer": found.n_layer,
             "validation_items": len(work.parts["validation"].items),
             "test_items": len(work.parts["test"].items),
+            "test_items_seen": found.seen,
             "key": dict(work.key),
         },
         "chosen": _weights(found.chosen),
@@ -77,6 +78,7 @@ def note(found: Sweep, about: Mapping[str, Any]) -> dict[str, Any]:
     if tested is not None:
         told["test"] = {
             "effect": tested.effect.to_dict(),
+            "items_seen": found.seen,
             "wrong": tested.measured.wrong,
             "gain": tested.gain.to_dict() if tested.gain else None,
         }

@@ -50,6 +50,13 @@ def verdict(found: Sweep) -> tuple[str, str]:
     chosen = found.test("chosen")
     if chosen is None:
         return "There are no test items: the choice is not tested.", "warn"
+    if found.seen:
+        n = len(found.work.parts["test"].items)
+        return (
+            f"{found.seen} of {n} test items are among the pairs that the vector was made from: "
+            "their figures are no test.",
+            "bad",
+        )
     if not chosen.effect.clear_of_zero or chosen.effect.value <= 0:
         return "On test items the choice has no effect that is clear of zero.", "bad"
     gain = chosen.gain
@@ -195,7 +202,8 @@ _READING = (
     "Candidates were compared on validation items. Chosen is the simplest within one standard "
     "error of the best: the layers as they were, else equal weights, else smooth ones. Even so the "
     "best of many is flattered by chance. "
-    "The test items played no part in the choice; only their figures are a measurement of it. "
+    "The test items played no part in the choice; only their figures are a measurement of it, "
+    "unless the page says that the vector was made from them. "
     "Their intervals are bootstrap intervals over items; other items may answer otherwise.",
     "Cross-entropy is what neutral text costs more, in nats a token. Repetition is the share of "
     "repeated trigrams in open answers. Wrong way is the share of items whose own slope is "

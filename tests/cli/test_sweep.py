@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Library
 from edgesteer.identity import read_model_identity
 
@@ -57,6 +58,21 @@ def test_a_sweep_prints_candidates_and_what_the_test_items_say(
     assert "EFFECT" in again.stdout
     assert "test items chosen" in again.stdout
     assert "0 measured" in again.stderr
+
+
+def test_items_that_the_vector_was_made_from_are_no_test(
+    invoke: Invoke, swept: Library, tiny_file: Path, items: Path, tmp_path: Path
+) -> None:
+    pairs = ContrastPairs.load(items)
+    meta = {"pairs": "items", "n_pairs": len(pairs), "pairs_sha256": pairs.digest}
+    swept.save_vector(swept.load_vector("mine").with_(meta=meta), "mine", replace=True)
+    page = tmp_path / "page.html"
+    asked = ("sweep", "mine", "-m", str(tiny_file), "--items", str(items), "--threads", "1")
+    done = invoke(*asked, "--json", "--html", str(page))
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["settings"]["test_items_seen"] == 3
+    assert "3 test items are among the pairs" in done.stderr
+    assert "their figures are no test" in page.read_text(encoding="utf-8")
 
 
 def test_apply_keeps_the_choice_calibrated_and_writes_what_is_asked_for(
