@@ -14,10 +14,8 @@ from convert.ablation import write_ablation
 from edgesteer import ControlVector, Library, Model, Steering, Term
 from edgesteer.engine.adapters import check_adapter
 from edgesteer.engine.plan import Plan
-from edgesteer.errors import (
-    EngineError,
-    SteeringError,
-)
+from edgesteer.errors import EngineError, SteeringError
+from edgesteer.layers import as_layers
 
 from ..conftest import OpenTiny
 from ..tiny import write_model
@@ -159,6 +157,17 @@ def test_an_answer_says_that_a_lora_carried_it(open_tiny: OpenTiny) -> None:
     gone = by_weights() + Steering((Term("v", 1.0, operation="clamp", vector=SAME),))
     assert model.ask(PROMPT, steer=gone, **options).carrier == "lora+callback"
     assert model.ask(PROMPT, **options).text == plain.text
+
+
+def test_a_clamp_by_weights_is_an_ablation_and_an_addition(open_tiny: OpenTiny) -> None:
+    """Nothing writes along R any more: what one layer is given stays, whatever the text."""
+    model = open_tiny()
+    tokens = model.tokenize(PROMPT)
+    held = by_weights() + Steering((Term("v", 2.5, layers=as_layers("1"), vector=SAME),))
+    along = rows_of(model, tokens, plan_of(model, held)) @ R
+    np.testing.assert_allclose(along[1:], along[0] + np.full((3, 1), 2.5), atol=1e-3)
+    free = activations(model, tokens) @ R
+    assert np.abs(free[1:] - free[0]).std() > 0.1
 
 
 def test_zero_strength_changes_nothing(open_tiny: OpenTiny) -> None:
