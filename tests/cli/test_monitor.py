@@ -12,8 +12,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, Model
-from edgesteer.cli._shade import Range, shaded, wave
+from edgesteer.cli._shade import Gauge, Range, shaded, wave
 from edgesteer.cli.chat.wrap import ShadedWrap, WordWrap
+from edgesteer.engine.watch import Reading
 from edgesteer.monitor.readout import OperatingPoint, Readout
 
 from ..monitor.planted import planted_vector, prompts
@@ -83,6 +84,16 @@ def test_run_reads_while_it_answers(
         *("--seed", "1", "Rain?"),
     )
     assert told == snapshot
+
+
+@pytest.mark.parametrize("positions", ["answer", "last", "mean"])
+def test_a_threshold_for_prompts_is_not_held_against_an_answer(positions: str) -> None:
+    readout = Readout("calm", 2, [1.0] * 8, 0.5, 4.0, positions, POINT, 0.97, IDENTITY)
+    gauge = Gauge({"calm": readout})
+    gauge.add(Reading(3, 0, "x", True, {"calm": 0.5}))
+    (told,) = gauge.lines()
+    assert ("above its threshold 0.25" in told) == (positions == "answer")
+    assert ("its threshold 0.25 is one for prompts" in told) == (positions != "answer")
 
 
 def test_run_gives_readings_as_json(opened: Opened, fitted: Library, invoke: Invoke) -> None:
