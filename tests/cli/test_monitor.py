@@ -294,6 +294,17 @@ def test_an_audit_says_what_a_read_out_is_worth(
     assert told["verdict"]["title"].startswith("early")
     assert "Audit of the read-out early" in page.read_text(encoding="utf-8")
     assert {family["n_positive"] for family in told["families"]} == {6}
+    assert not told["apart"]  # a raw read-out: nobody knows what it was chosen on
+    assert "texts left out: AUROC" not in result.stdout
+
+    made = library.load_vector("early").with_(meta={"pairs": "elsewhere"})
+    library.save_vector(made, "early", replace=True)
+    assert invoke("monitor", "early", "--fit", "--on", str(files[0]), *common[5:]).exit_code == 0
+    told = json.loads(invoke("monitor", "early", *common, "--json").stdout)
+    assert told["apart"]
+    cells = {(x["kind"], x["judged_on"]): x for x in told["cells"] if x["trained_on"] == "own"}
+    assert cells["readout", "own"]["auroc"]["n"] == 8  # texts, of 16
+    assert cells["readout", "other"]["auroc"]["n"] == 16
     alone = invoke("monitor", "early", "--audit", "-m", tiny)
     assert alone.exit_code == 1
     assert "no labelled texts" in alone.stderr
