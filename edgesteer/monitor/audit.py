@@ -132,7 +132,8 @@ def _judging(readout: Readout, own: ReadFamily) -> Bools:
     _, report = own.examples.halves()
     report.check(LEAST)
     groups = set(report.groups)
-    return own.fresh & np.array([group in groups for group in own.examples.groups], bool)
+    items = own.examples.items
+    return np.array([not item.seen and item.group in groups for item in items], bool)
 
 
 def _named(progress: Progress | None, name: str) -> Progress | None:

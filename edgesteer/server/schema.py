@@ -1,8 +1,11 @@
 """Which JSON schemas a request may send: none that could hang or exhaust the engine.
 
-Does not know how a schema becomes a grammar. While an answer is written, llama.cpp keeps every way
-in which the text so far may go on; a schema with alternatives that begin alike, nested, multiplies
-them, and nothing can stop it within a token. So the ways are bounded before the answer begins.
+Does not know how a schema becomes a grammar, nor which of several words beside each other the
+converter goes by: all of them are looked at, in the schema as it is handed to the converter.
+
+While an answer is written, llama.cpp keeps every way in which the text so far may go on; a schema
+with alternatives that begin alike, nested, multiplies them, and nothing can stop it within a token.
+So the ways are bounded before the answer begins.
 """
 
 from __future__ import annotations
@@ -140,8 +143,8 @@ class _Checker:
             return []
         if "$ref" in schema:
             return [self._target(schema["$ref"])]
-        found = [one for name in _ALTERNATIVES for one in _listed(schema, name)]
-        found += [one for name in ("items", "prefixItems") for one in _listed(schema, name)]
+        names = (*_ALTERNATIVES, "items", "prefixItems")
+        found: list[Any] = [one for name in names for one in _list(schema, name)]
         found += [schema.get("items"), schema.get("additionalProperties")]
         found += _properties(schema).values()
         return [one for one in found if isinstance(one, dict)]
