@@ -15,7 +15,7 @@ from typing import Any
 from edgesteer.errors import InputError
 from edgesteer.plain import is_whole, shown
 
-__all__ = ["Constraints", "read_constraints", "read_limits"]
+__all__ = ["Constraints", "read_constraints", "read_limits", "simplified"]
 
 MAX_LOGPROBS = 100
 _MAX_GRAMMAR, _MAX_DEPTH, _MAX_SCHEMA_DEPTH = 1 << 20, 100, 50
@@ -140,7 +140,7 @@ def _grammar_of(schema: str | Mapping[str, Any]) -> str:
                 f"the JSON schema nests deeper than {_MAX_SCHEMA_DEPTH} levels",
                 "Name its parts in $defs and refer to them with $ref.",
             )
-        return str(json_schema_to_gbnf(json.dumps(_simplified(json.loads(text)))))
+        return str(json_schema_to_gbnf(json.dumps(simplified(json.loads(text)))))
     except InputError:
         raise
     except Exception as error:  # the converter raises whatever it stumbles on, RecursionError too
@@ -150,25 +150,64 @@ def _grammar_of(schema: str | Mapping[str, Any]) -> str:
         ) from error
 
 
-def _simplified(schema: Any, *, root: bool = True) -> Any:
-    """The same schema in words that the converter understands.
+def simplified(schema: Any) -> Any:
+    """The same JSON schema in words that the converter understands.
 
-    It overlooks what stands beside a $ref at the root, and all of a lone allOf but its properties.
+    It overlooks what stands beside a $ref at the root, and all of a lone allOf but its properties;
+    and it takes the last part of a $ref for a rule's name, whatever else has that name.
+
+    Raises InputError for a length that is too large.
     """
+    plain = _plain(schema)
+    if not isinstance(plain, dict):
+        return plain
+    if "$ref" in plain:
+        plain["anyOf"] = [{"$ref": plain.pop("$ref")}]
+    text, word = json.dumps(plain), "named"
+    while word in text:
+        word += "d"
+    targets: dict[str, Any] = {}
+    _rename_refs(plain, plain, word, {}, targets)
+    return plain | ({word: targets} if targets else {})
+
+
+def _plain(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [_simplified(item, root=False) for item in schema]
+        return [_plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     for key in ("minLength", "maxLength", "minItems", "maxItems"):  # each one is written out
         if is_whole(schema.get(key)) and schema[key] > _MAX_PARTS:
             raise InputError(f"the JSON schema has {key} {shown(schema[key])}", f"Lower {key}.")
-    plain = {key: _simplified(value, root=False) for key, value in schema.items()}
+    plain = {key: _plain(value) for key, value in schema.items()}
     only = plain.get("allOf")
     if isinstance(only, list) and len(only) == 1 and isinstance(only[0], dict):
         plain = {**{key: value for key, value in plain.items() if key != "allOf"}, **only[0]}
-    if root and "$ref" in plain:
-        plain["anyOf"] = [{"$ref": plain.pop("$ref")}]
     return plain
+
+
+def _rename_refs(
+    value: Any, root: dict[str, Any], word: str, names: dict[str, str], targets: dict[str, Any]
+) -> None:
+    """Give each $ref a last part of its own; `names` and `targets` take what they are then."""
+    if isinstance(value, list):
+        for item in value:
+            _rename_refs(item, root, word, names, targets)
+    if not isinstance(value, dict):
+        return
+    ref = value.get("$ref")
+    if isinstance(ref, str) and ref.startswith("#/"):
+        if ref not in names:
+            target: Any = root
+            for part in ref[2:].split("/"):
+                target = target.get(part) if isinstance(target, dict) else None
+            if isinstance(target, dict):
+                names[ref] = f"{word}{len(names):06}"
+                targets[names[ref]] = target
+        if ref in names:  # what leads nowhere is for the converter to tell
+            value["$ref"] = f"#/{word}/{names[ref]}"
+    for item in value.values():
+        _rename_refs(item, root, word, names, targets)
 
 
 def _json_depth(text: str) -> int:

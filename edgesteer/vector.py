@@ -26,8 +26,9 @@ from edgesteer.plain import plain_dict
 if TYPE_CHECKING:
     from edgesteer.steering import Steering
 
-__all__ = ["Calibration", "ControlVector"]
+__all__ = ["READOUT_KEY", "Calibration", "ControlVector"]
 
+READOUT_KEY = "readout"  #: where `meta` keeps the read-out that was fitted for the vector
 Floats = NDArray[np.float32]
 
 
@@ -194,6 +195,7 @@ class ControlVector:
     def scaled(self, factor: float) -> ControlVector:
         """All directions times `factor`; the calibrated band shrinks by it.
 
+        A read-out that is kept with it goes with a negative factor: it would read the other way.
         Raises InputError when the factor is 0 or not finite, VectorFileError on overflow.
         """
         if not math.isfinite(factor) or factor == 0:
@@ -204,7 +206,8 @@ class ControlVector:
             rows = self._matrix * np.float32(factor)
         band = self.calibration.scaled(factor) if self.calibration else None
         directions = dict(zip(self._layers, rows, strict=True))
-        return self.with_(directions=directions, calibration=band)
+        meta = {k: v for k, v in self._meta.items() if factor > 0 or k != READOUT_KEY}
+        return self.with_(directions=directions, calibration=band, meta=meta)
 
     def restricted(self, layers: LayerRange | str | int | Iterable[int]) -> ControlVector:
         """The same vector with the directions of these layers only; nothing else is recommended.

@@ -148,6 +148,8 @@ class Gauge:
         mean, text = sum(values) / len(values), f"{self.line(name)}"
         if readout.threshold is None:
             text += " in raw units"
+        elif readout.positions != "answer":  # these are readings of an answer
+            text += f"; its threshold {readout.threshold:.2f} is one for prompts"
         else:
             side = "above" if mean > readout.threshold else "below"
             text += f", {side} its threshold {readout.threshold:.2f}"

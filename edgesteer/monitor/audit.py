@@ -2,8 +2,10 @@
 
 Does not know how the findings are shown (report/audit_page.py) nor put into words (verdict.py).
 
-Families are kinds of text. The first is the read-out's own, which its vector was made from; it is
-judged there on texts that the vector has not seen. On every other family it is judged as it is.
+Families are kinds of text. The first is the read-out's own. Where it was fitted on that family, it
+is judged there on the half that the fit did not choose on, less what its vector was made of; where
+nothing is known of the family's part in it, its figure there may be in-sample, and is not compared.
+On every other family it is judged as it is.
 Beside it stand, trained on the same texts of its own family, two baselines that need no model: the
 length of a text, and a bag of words. Further rows train a direction (the mean difference) and both
 baselines on each other family. Where a row meets its own family, texts are left out by folds.
@@ -15,6 +17,7 @@ are from a bootstrap over groups (pairs), with both scores of a text drawn toget
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +78,8 @@ def audit(
         if progress is not None:
             progress(number + 1, len(families), "families")
     own, others = read[0], read[1:]
-    cells = list(_stored(readout, own, others))
+    apart = _apart(vector, readout, own)
+    cells = list(_stored(readout, own, others, apart=apart))
     curves = [_curve_of(vector, own, others, wanted)]
     for family in others:
         cells += _trained(family, read, readout.layer)
@@ -91,6 +95,7 @@ def audit(
         cells=tuple(cells),
         curves=tuple(curves),
         words={x.name: bag_of(x, x.everything).telling() for x in read},
+        apart=apart,
     )
 
 
@@ -109,6 +114,28 @@ def _check(families: Sequence[Examples]) -> None:
         fresh.check(LEAST)
 
 
+def _apart(vector: ControlVector, readout: Readout, own: ReadFamily) -> bool:
+    """Whether the texts of `_judging` are known to have had no part in the read-out.
+
+    Without a fit nothing is known: a raw read-out's layer was chosen on held-out pairs.
+    """
+    made_of = vector.meta.get("pairs")
+    marked = not own.fresh.all()
+    known = made_of == own.name if marked else isinstance(made_of, str) and made_of != own.name
+    return known and readout.evidence.get("texts") == own.name
+
+
+def _judging(readout: Readout, own: ReadFamily) -> Bools:
+    """The texts of its own family that the read-out is judged on. Raises PairsError."""
+    if readout.evidence.get("texts") != own.name:
+        return own.fresh
+    _, report = own.examples.halves()
+    report.check(LEAST)
+    groups = set(report.groups)
+    items = own.examples.items
+    return np.array([not item.seen and item.group in groups for item in items], bool)
+
+
 def _named(progress: Progress | None, name: str) -> Progress | None:
     if progress is None:
         return None
@@ -118,7 +145,9 @@ def _named(progress: Progress | None, name: str) -> Progress | None:
 # -- the detectors' scores
 
 
-def _stored(readout: Readout, own: ReadFamily, others: Sequence[ReadFamily]) -> list[Cell]:
+def _stored(
+    readout: Readout, own: ReadFamily, others: Sequence[ReadFamily], *, apart: bool
+) -> list[Cell]:
     """The read-out as it is, and what length and words make of the same texts."""
     cells = []
     scores = _baselines_within(own)
@@ -126,7 +155,9 @@ def _stored(readout: Readout, own: ReadFamily, others: Sequence[ReadFamily]) -> 
         if family is not own:
             scores = _baselines_across(own, family)
         scores["readout"] = readout.score(family.rows.at(readout.layer))
-        cells += _cells(scores, "readout", own, family, family.fresh)
+        chosen = _judging(readout, own) if family is own else family.fresh
+        found = _cells(scores, "readout", own, family, chosen)
+        cells += found if apart or family is not own else [replace(x, beats=None) for x in found]
     return cells
 
 

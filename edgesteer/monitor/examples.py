@@ -101,16 +101,24 @@ class Examples:
         return Examples(self.name, kept)
 
     def limited(self, most: int) -> Examples:
-        """About so many texts, drawn evenly from all of either class; groups stay whole."""
+        """About so many texts, drawn evenly from either class of either half; groups stay whole.
+
+        Its halves are what is left of the halves that it had.
+        """
+        one, other = self._parts()
+        half = dict.fromkeys(one.groups, 0) | dict.fromkeys(other.groups, 1)
         first: dict[str, bool] = {}
         for item in self.items:
             first.setdefault(item.group, item.positive)
+        alike: dict[tuple[bool, int | None], list[str]] = {}
+        for group, positive in first.items():
+            alike.setdefault((positive, half.get(group)), []).append(group)
         chosen: set[str] = set()
-        for side in (True, False):
-            groups = [group for group, positive in first.items() if positive == side]
+        for groups in alike.values():
             keep = min(len(groups), round(len(groups) * most / len(self)))
             chosen |= {groups[i * len(groups) // keep] for i in range(keep)}
-        return self.only([group in chosen for group in self.groups])
+        kept = [part.only([g in chosen for g in part.groups]).items for part in (one, other)]
+        return replace(self.only([g in chosen for g in self.groups]), division=(kept[0], kept[1]))
 
     @property
     def read_as(self) -> str:
@@ -121,22 +129,27 @@ class Examples:
         """One half to choose on and one to report on, with both classes in each.
 
         The source's own division where it has one; else groups go by turns, each class for itself.
+        Texts that the vector was made of are in neither.
 
         Raises PairsError when there are too few of a class.
         """
-        if self.division is not None:
-            parts = tuple(Examples(self.name, part) for part in self.division)
-        else:
-            turn: dict[str, int] = {}
-            count = {True: 0, False: 0}
-            for item in self.items:
-                if item.group not in turn:
-                    turn[item.group] = count[item.positive] % 2
-                    count[item.positive] += 1
-            parts = tuple(self.only([turn[g] == half for g in self.groups]) for half in (0, 1))
+        parts = self._parts()
         for part in parts:
             part.check(LEAST)
-        return parts[0], parts[1]
+        return parts
+
+    def _parts(self) -> tuple[Examples, Examples]:
+        if self.division is not None:
+            return Examples(self.name, self.division[0]), Examples(self.name, self.division[1])
+        fresh = self.only([not item.seen for item in self.items])
+        turn: dict[str, int] = {}
+        count = {True: 0, False: 0}
+        for item in fresh.items:
+            if item.group not in turn:
+                turn[item.group] = count[item.positive] % 2
+                count[item.positive] += 1
+        one, other = (fresh.only([turn[g] == half for g in fresh.groups]) for half in (0, 1))
+        return one, other
 
     def check(self, least: int = 1) -> None:
         """Returns when there are that many of either class. Raises PairsError otherwise."""

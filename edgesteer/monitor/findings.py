@@ -20,7 +20,7 @@ class Cell:
 
     `kind` is "readout" (as it is kept), "direction" (mean difference), "length" or "words"; `beats`
     is, for a read-out or direction, its AUROC less that of the better baseline trained on the same
-    texts.
+    texts; None for a read-out on texts that may not have been left out.
     """
 
     kind: str
@@ -68,6 +68,8 @@ class Audit:
     own       the read-out's own family
     words     what the bag of words of each family goes by: for the positive side, for the negative
     steering  what steering along the vector does, {} when it was not measured
+    apart     whether the own texts that judge the read-out are known to have had no part in it: its
+              vector was not made of them, and neither its layer nor its scale was chosen on them
     """
 
     name: str
@@ -81,6 +83,7 @@ class Audit:
     curves: tuple[Curve, ...]
     words: Mapping[str, tuple[list[str], list[str]]]
     steering: Mapping[str, Any] = field(default_factory=dict)
+    apart: bool = False
 
     def cell(self, kind: str, trained_on: str, judged_on: str) -> Cell | None:
         """That cell, None when it was not measured."""

@@ -30,11 +30,10 @@ from edgesteer.errors import InputError, LayerError, VectorMismatchError
 from edgesteer.identity import ModelIdentity
 from edgesteer.layers import LayerRange, check_layer
 from edgesteer.names import check_name
-from edgesteer.vector import ControlVector
+from edgesteer.vector import READOUT_KEY, ControlVector
 
-__all__ = ["META_KEY", "OperatingPoint", "Readout", "reading_layer"]
+__all__ = ["OperatingPoint", "Readout", "reading_layer"]
 
-META_KEY = "readout"
 FORMAT = 1
 POSITIONS = ("answer", "last", "mean")
 
@@ -201,7 +200,7 @@ class Readout:
 
         Raises InputError when it can not be read, or when the vector was turned around since.
         """
-        kept = vector.meta.get(META_KEY)
+        kept = vector.meta.get(READOUT_KEY)
         if kept is None:
             return None
         name = vector.name or "vector"
@@ -218,7 +217,7 @@ class Readout:
 
     def kept_with(self, vector: ControlVector) -> ControlVector:
         """The vector with this read-out in its meta, in place of an older one."""
-        return vector.with_(meta={**vector.meta, META_KEY: self.to_dict()})
+        return vector.with_(meta={**vector.meta, READOUT_KEY: self.to_dict()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data; the direction as base64 of little-endian float32.
@@ -256,7 +255,7 @@ class Readout:
                 point=OperatingPoint(**{k: point[k] for k in known}) if point else None,
                 auroc=data["auroc"],
                 model=model,
-                evidence=data["evidence"],
+                evidence=dict(data["evidence"]),
             )
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
             raise _damaged(name, str(error)) from error

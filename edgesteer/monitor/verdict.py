@@ -60,6 +60,12 @@ def _title(
     name, n = found.name, len(across)
     if own.auroc.low <= 0.5 and not tells:
         return f"{name} tells nothing apart, not even texts of its own kind", "bad"
+    if not across and not found.apart:
+        return (
+            f"{name} was judged on texts alone that it may have been made of or chosen on: give "
+            "others",
+            "bad",
+        )
     if not across:
         if own.beats is not None and own.beats.low > 0:
             return (
@@ -124,9 +130,15 @@ def _figures(found: Audit, trained_on: str, judged_on: str) -> str:
 
 
 def _own_point(found: Audit, own: Cell) -> str:
+    baselines = _figures(found, found.own, found.own)
+    if not found.apart:
+        return (
+            f"On {found.own}, which it may have been made of or chosen on: AUROC {own.auroc}, "
+            f"not to be compared (on texts left out, trained on the same kind: {baselines})"
+        )
     return (
-        f"On {found.own}, which its vector comes from, texts left out: AUROC {own.auroc} "
-        f"(trained on the same texts: {_figures(found, found.own, found.own)})"
+        f"On {found.own}, its own kind, texts left out: AUROC {own.auroc} "
+        f"(trained on the same kind: {baselines})"
     )
 
 
@@ -204,8 +216,13 @@ def _claims(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     what = "prompts" if found.positions != "answer" else "answers"
     may, may_not = [], []
-    if own.auroc.low > 0.5:
+    if own.auroc.low > 0.5 and found.apart:
         may.append(f"It tells {what} like those of {found.own} apart")
+    if not found.apart:
+        may_not.append(
+            f"That it tells {what} like those of {found.own} apart: it may have been made of these "
+            "very texts, or chosen on them"
+        )
     if better:
         names = ", ".join(cell.judged_on for cell in better)
         may.append(f"It carries something over to {names} that length and words do not")

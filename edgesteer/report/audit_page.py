@@ -92,11 +92,15 @@ def _how(found: Audit) -> str:
         "mean": "the mean over each prompt",
         "answer": "the mean over each answer",
     }
+    judged = (
+        "texts that neither its vector was made of nor its fit chose on"
+        if found.apart
+        else "texts that it may have been made of or chosen on: that figure is not to be compared"
+    )
     return (
         f"Read is {reads[found.positions]}. The first three rows were trained on {found.own}; the "
-        "read-out is judged there on texts that its vector was not made of, the baselines on texts "
-        "left out by folds. Where a later row meets the kind that it was trained on, texts are "
-        "left out by folds too."
+        f"read-out is judged there on {judged}; the baselines on texts left out by folds. Where a "
+        "later row meets the kind that it was trained on, texts are left out by folds too."
     )
 
 

@@ -76,7 +76,8 @@ class Answers:
     def start(self, start: Callable[..., Job], asks: Sequence[Ask]) -> None:
         """Begin all answers; runs on a thread, for a long prompt takes a while to read.
 
-        Raises what `Model.start` raises; those that had begun are to be cancelled then.
+        Raises what `Model.start` raises; those that had begun are to be cancelled then, and when
+        the time was up meanwhile (`late`).
         """
         for index, (prompt, options) in enumerate(asks):
             watched = {"on_reading": partial(self._tell_reading, index)}
@@ -125,8 +126,6 @@ class Answers:
 
         Raises what ended that answer, and RequestError (503) when the time was up before.
         """
-        if self.late:  # it was up while they were being started
-            self.cancel()
         if self._peeked is None and self.jobs:
             self._peeked = await self._news.get()
             if self._peeked.end:

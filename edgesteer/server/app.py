@@ -96,7 +96,7 @@ def _cors(settings: Settings) -> dict[str, Any]:
     return {
         "allow_origins": list(settings.cors),
         "allow_methods": ["GET", "POST", "PUT", "DELETE"],
-        "allow_headers": ["Authorization", "Content-Type"],
+        "allow_headers": ["*"],  # clients send headers of their own: OpenAI's has x-stainless-*
     }
 
 

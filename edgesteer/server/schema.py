@@ -1,8 +1,11 @@
 """Which JSON schemas a request may send: none that could hang or exhaust the engine.
 
-Does not know how a schema becomes a grammar. While an answer is written, llama.cpp keeps every way
-in which the text so far may go on; a schema with alternatives that begin alike, nested, multiplies
-them, and nothing can stop it within a token. So the ways are bounded before the answer begins.
+Does not know how a schema becomes a grammar, nor which of several words beside each other the
+converter goes by: all of them are looked at, in the schema as it is handed to the converter.
+
+While an answer is written, llama.cpp keeps every way in which the text so far may go on; a schema
+with alternatives that begin alike, nested, multiplies them, and nothing can stop it within a token.
+So the ways are bounded before the answer begins.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edgesteer.constraints import simplified
 from edgesteer.server.errors import FieldError
 from edgesteer.server.fields import Fields
 from edgesteer.server.settings import Limits
@@ -23,6 +27,9 @@ _WAYS = 256
 _ROUNDS = 20  # after which the number of ways still grows: it always will
 _LONGEST, _LONGEST_KEY, _MOST_ITEMS, _MOST_CHARACTERS = 1 << 16, 256, 2000, 1000
 _KINDS = frozenset(("object", "array", "string", "number", "boolean", "null"))
+_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
+_OBJECTS = frozenset(("properties", "additionalProperties", "allOf"))
+_ARRAYS = frozenset(("items", "prefixItems"))
 _TYPES = ((bool, "boolean"), (str, "string"), ((int, float), "number"), (list, "array"))
 
 
@@ -69,6 +76,7 @@ class _Checker:
         if len(json.dumps(self._root)) > _LONGEST:
             raise self._refused(f"is longer than {_LONGEST} characters", "send a smaller one")
         self._count(self._root, most)
+        self._root = simplified(self._root)  # that is what the grammar is made of
         self._check_ways(list(self._ordered()))
 
     def _refused(self, why: str, hint: str = "") -> FieldError:
@@ -127,18 +135,18 @@ class _Checker:
                 todo += [(inner, False) for inner in self._inside(schema)]
 
     def _inside(self, schema: Any) -> list[Any]:
-        """The schemas that a value's parts, or the value itself, must fit; only objects count."""
+        """The schemas that a value's parts, or the value itself, must fit; only objects count.
+
+        All that are there, beside each other too: which of them the grammar goes by is not known.
+        """
         if not isinstance(schema, dict):
             return []
         if "$ref" in schema:
             return [self._target(schema["$ref"])]
-        for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
-            if isinstance(schema.get(name), list):
-                return [one for one in schema[name] if isinstance(one, dict)]
-        found = [schema.get("items"), schema.get("additionalProperties")]
-        found += schema["items"] if isinstance(schema.get("items"), list) else []
-        properties = schema.get("properties")
-        found += properties.values() if isinstance(properties, dict) else []
+        names = (*_ALTERNATIVES, "items", "prefixItems")
+        found: list[Any] = [one for name in names for one in _list(schema, name)]
+        found += [schema.get("items"), schema.get("additionalProperties")]
+        found += _properties(schema).values()
         return [one for one in found if isinstance(one, dict)]
 
     def _target(self, ref: Any) -> Any:
@@ -174,17 +182,18 @@ class _Checker:
         )
 
     def _kinds(self, schema: dict[str, Any], kinds: Mapping[int, frozenset[str]]) -> frozenset[str]:
-        """The kinds of values that fit: values of different kinds begin differently."""
-        inside = self._inside(schema)
-        if "$ref" in schema or any(name in schema for name in ("anyOf", "oneOf", "allOf")):
-            return frozenset().union(*(kinds[id(one)] for one in inside))
-        values = [schema["const"]] if "const" in schema else schema.get("enum")
-        if isinstance(values, list):
-            return frozenset(map(_kind, values))
-        if isinstance(schema.get("type"), (str, list)):
-            named = schema["type"]
-            return frozenset(map(_as_kind, [named] if isinstance(named, str) else named))
-        return frozenset(("object",)) if "properties" in schema else _KINDS
+        """The kinds of values that may fit: values of different kinds begin differently."""
+        if "$ref" in schema:
+            return kinds[id(self._inside(schema)[0])]
+        found: set[str] = set()
+        for name in _ALTERNATIVES:
+            found |= frozenset().union(*(kinds[id(one)] for one in _listed(schema, name)))
+        found |= {_kind(schema["const"])} if "const" in schema else set()
+        found |= set(map(_kind, _list(schema, "enum"))) | set(map(_as_kind, _types(schema)))
+        found |= {"object"} if _OBJECTS & schema.keys() else set()
+        found |= {"array"} if _ARRAYS & schema.keys() else set()
+        known = found or any(name in schema for name in _ALTERNATIVES)
+        return frozenset(found) if known else _KINDS
 
     def _ways(
         self,
@@ -192,27 +201,42 @@ class _Checker:
         kinds: Mapping[int, frozenset[str]],
         ways: Mapping[int, int],
     ) -> int:
-        inside = self._inside(schema)
-        deepest = max((ways[id(one)] for one in inside), default=1)
+        """The most that any of its words may give, whichever of them the grammar goes by."""
+        deepest = max((ways[id(one)] for one in self._inside(schema)), default=1)
         if "$ref" in schema:
             return deepest
-        if any(isinstance(schema.get(name), list) for name in ("anyOf", "oneOf")):
+        found = [deepest]
+        for name in _ALTERNATIVES:
             alike: Counter[str] = Counter()
-            for one in inside:
+            for one in _listed(schema, name):
                 alike.update(dict.fromkeys(kinds[id(one)], ways[id(one)]))
-            return max(alike.values(), default=1)
-        if isinstance(schema.get("enum"), list):
-            return max(Counter(map(_kind, schema["enum"])).values(), default=1)
-        if isinstance(schema.get("type"), list):
-            return max(Counter(map(_as_kind, schema["type"])).values(), default=1)
-        properties = schema.get("properties")
-        if not isinstance(properties, dict):
-            return deepest
-        required = schema.get("required")
-        optional = len(properties) - (len(required) if isinstance(required, list) else 0)
-        free = schema.get("additionalProperties") not in (None, False)
-        # A free name may also be one of those that are there: then a value fits in two ways.
-        return max(max(optional, 0) + 1, deepest * 2 if free else deepest)
+            found += alike.values()
+        found += Counter(map(_kind, _list(schema, "enum"))).values()
+        found += Counter(map(_as_kind, _types(schema))).values()
+        properties, required = _properties(schema), _list(schema, "required")
+        found.append(sum(name not in required for name in properties) + 1)
+        if properties and schema.get("additionalProperties") not in (None, False):
+            found.append(deepest * 2)  # a free name may also be one of those that are there
+        return max(found)
+
+
+def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
+    found = schema.get(name)
+    return found if isinstance(found, list) else []
+
+
+def _listed(schema: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    return [one for one in _list(schema, name) if isinstance(one, dict)]
+
+
+def _types(schema: Mapping[str, Any]) -> list[Any]:
+    named = schema.get("type")
+    return [named] if isinstance(named, str) else _list(schema, "type")
+
+
+def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
 def _kind(value: Any) -> str:

@@ -235,6 +235,8 @@ class Served:
         except BaseException:
             answers.close()
             raise
+        if answers.late:  # the time was up while they were being started
+            answers.cancel()
         try:
             for index, job in enumerate(answers.jobs):
                 self.running.add(job)

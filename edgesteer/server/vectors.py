@@ -124,8 +124,11 @@ def _facts(name: str, vector: ControlVector | None, problem: str) -> dict[str, A
     verdict = quality.get("verdict") if isinstance(quality, dict) else ""
     layers = list(vector.layers)
     norms = [round(norm, 6) for norm in vector.norms().values()]
+    try:
+        row["has_readout"] = Readout.of(vector) is not None
+    except EdgesteerError as error:  # the vector itself steers all the same
+        row |= {"has_readout": False, "problem": problem or error.message}
     return row | {
-        "has_readout": Readout.of(vector) is not None,
         "band": {"low": band.low, "high": band.high} if band else None,
         "recommended": _recommended(vector),
         "range": str(LayerRange.of(layers)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,10 @@ def test_ids_are_unique_and_headings_go_down_step_by_step(page: Page) -> None:
         "node.checkVisibility()).map((node) => Number(node.tagName[1]))"
     )
     assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert len(levels) > 3
+    jumps = [(a, b) for a, b in pairwise(levels) if b > a + 1]
+    assert jumps == []
     assert page.run("return document.documentElement.lang") == "en"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeGuard
+from urllib.parse import quote
 
 import pytest
 from selenium.webdriver import Chrome, Keys
@@ -90,6 +93,41 @@ def test_recipes_are_saved_loaded_replaced_and_deleted(page: Page, server: Servi
     assert server.told("GET", "/api/recipes")["recipes"] == []
 
 
+def test_settings_without_a_field_are_loaded_sent_saved_and_dropped(
+    page: Page, server: Serving
+) -> None:
+    settings = {"temperature": 0.7, "top_k": 5, "top_p": 0.5, "min_p": 0.1, "repeat_penalty": 1.3}
+    server.told("PUT", "/api/recipes/odd", {"steering": "calm=1", "sampling": settings})
+    page.open("compare=0")
+    page.find("#recipes-group summary").click()
+    page.find('[aria-label="Load odd"]').click()
+    page.wait(lambda: page.value("#temperature") == "0.7", "the settings")
+    page.wait(lambda: "top_p=0.5" in page.chrome.current_url, "the address")
+    assert "top_k 5" in page.text("#answer-note")
+    page.run(
+        "const before = window.fetch; window.sent = [];"
+        "window.fetch = (path, asked) => {"
+        "  if (asked.body) window.sent.push(JSON.parse(asked.body));"
+        "  return before(path, asked); }"
+    )
+    page.say("Hello")
+    page.answered()
+    sent = page.run("return window.sent.find((body) => body.messages)")
+    assert settings.items() <= sent.items()
+
+    page.find("#recipe-name").send_keys("odd", Keys.ENTER)
+    page.wait(lambda: page.value("#recipe-name") == "", "saved")
+    assert server.told("GET", "/api/recipes/odd")["sampling"] == settings
+
+    page.find("#answer-group summary").click()
+    page.find("#more button").click()
+    assert not page.find("#more").is_displayed()
+    page.find("#recipe-name").send_keys("odd", Keys.ENTER)
+    page.wait(lambda: page.value("#recipe-name") == "", "saved")
+    assert server.told("GET", "/api/recipes/odd")["sampling"] == {"temperature": 0.7}
+    server.told("DELETE", "/api/recipes/odd")
+
+
 def test_another_program_that_steers_is_seen_when_one_comes_back(
     page: Page, server: Serving
 ) -> None:
@@ -120,26 +158,37 @@ def test_the_colours_are_the_systems_until_one_chooses(page: Page) -> None:
     page.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+def is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def test_copied_code_runs(page: Page, server: Serving) -> None:
-    page.open("steer=calm=1.2@1-3&seed=42&max=5&system=It%27s+short.&prompt=Say+%22hi%22+%24HOME")
+    prompt = 'Say "hi" $HOME [{"a":"b","c":1},{}]'
+    state = "steer=calm=1.2@1-3&seed=42&max=5&top_k=7&top_p=0.5&system=It%27s+short."
+    page.open(f"{state}&prompt={quote(prompt)}")
     page.find("#open-export").click()
     codes = {block.accessible_name: block.text for block in page.all("dialog pre")}
     command = shlex.split(codes["Command line"])
     assert command[:3] == ["edgesteer", "run", "tiny"]
-    assert command[-1] == 'Say "hi" $HOME'
+    assert command[-1] == prompt
     options = dict(zip(command[3:-1:2], command[4:-1:2], strict=True))
     assert options == {
         "-s": "calm=1.2@1-3", "--system": "It's short.", "--seed": "42", "--max-tokens": "5",
+        "--top-k": "7", "--top-p": "0.5",
     }  # fmt: skip
     curl = shlex.split(codes["curl"])
-    answer = server.told("POST", "/v1/chat/completions", json.loads(curl[curl.index("-d") + 1]))
+    body = json.loads(curl[curl.index("-d") + 1])
+    assert body["messages"][-1]["content"] == prompt
+    answer = server.told("POST", "/v1/chat/completions", body)
     assert answer["steering"]["text"] == "calm=1.2@1-3"
     client = codes["Python, by the openai client"]
     done = subprocess.run(
         [sys.executable, "-c", client], capture_output=True, text=True, check=False
     )
     assert done.stdout.rstrip("\n") == answer["choices"][0]["message"]["content"], done.stderr
-    compile(codes["Python"], "copied", "exec")
+    for name in ("Python", "Python, by the openai client"):
+        texts = [node.value for node in ast.walk(ast.parse(codes[name])) if is_text(node)]
+        assert prompt in texts
     assert 'steer="calm=1.2@1-3"' in codes["Python"]
     page.press(Keys.ESCAPE)
     page.wait(lambda: not page.all("dialog"), "closed")

@@ -12,8 +12,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, Model
-from edgesteer.cli._shade import Range, shaded, wave
+from edgesteer.cli._shade import Gauge, Range, shaded, wave
 from edgesteer.cli.chat.wrap import ShadedWrap, WordWrap
+from edgesteer.engine.watch import Reading
 from edgesteer.monitor.readout import OperatingPoint, Readout
 
 from ..monitor.planted import planted_vector, prompts
@@ -83,6 +84,16 @@ def test_run_reads_while_it_answers(
         *("--seed", "1", "Rain?"),
     )
     assert told == snapshot
+
+
+@pytest.mark.parametrize("positions", ["answer", "last", "mean"])
+def test_a_threshold_for_prompts_is_not_held_against_an_answer(positions: str) -> None:
+    readout = Readout("calm", 2, [1.0] * 8, 0.5, 4.0, positions, POINT, 0.97, IDENTITY)
+    gauge = Gauge({"calm": readout})
+    gauge.add(Reading(3, 0, "x", True, {"calm": 0.5}))
+    (told,) = gauge.lines()
+    assert ("above its threshold 0.25" in told) == (positions == "answer")
+    assert ("its threshold 0.25 is one for prompts" in told) == (positions != "answer")
 
 
 def test_run_gives_readings_as_json(opened: Opened, fitted: Library, invoke: Invoke) -> None:
@@ -283,6 +294,17 @@ def test_an_audit_says_what_a_read_out_is_worth(
     assert told["verdict"]["title"].startswith("early")
     assert "Audit of the read-out early" in page.read_text(encoding="utf-8")
     assert {family["n_positive"] for family in told["families"]} == {6}
+    assert not told["apart"]  # a raw read-out: nobody knows what it was chosen on
+    assert "texts left out: AUROC" not in result.stdout
+
+    made = library.load_vector("early").with_(meta={"pairs": "elsewhere"})
+    library.save_vector(made, "early", replace=True)
+    assert invoke("monitor", "early", "--fit", "--on", str(files[0]), *common[5:]).exit_code == 0
+    told = json.loads(invoke("monitor", "early", *common, "--json").stdout)
+    assert told["apart"]
+    cells = {(x["kind"], x["judged_on"]): x for x in told["cells"] if x["trained_on"] == "own"}
+    assert cells["readout", "own"]["auroc"]["n"] == 8  # texts, of 16
+    assert cells["readout", "other"]["auroc"]["n"] == 16
     alone = invoke("monitor", "early", "--audit", "-m", tiny)
     assert alone.exit_code == 1
     assert "no labelled texts" in alone.stderr

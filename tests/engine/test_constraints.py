@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +135,27 @@ def test_comments_literals_and_classes_may_hold_brackets(tiny_model: Model) -> N
     many = "(" * 200
     grammar = f'root ::= ("a" # {many} "\n | "{many}\\"{many}" | [({many}\\]{many}]{{1,3}})'
     assert tiny_model.ask("x", grammar=grammar, max_tokens=1, temperature=0).text
+
+
+def test_a_reference_is_followed_whatever_its_name(tiny_model: Model) -> None:
+    """The converter takes its last part for a rule's name, and reads "_" again at every use."""
+    deep: dict[str, Any] = {
+        f"a_{i}": {"properties": {k: {"$ref": f"#/$defs/a_{i + 1}"} for k in "xy"}}
+        for i in range(24)
+    }
+    deep = {"$ref": "#/$defs/a_0", "$defs": deep | {"a_24": {"type": "null"}}}
+    start = time.monotonic()
+    assert read_constraints(lambda _text: [], 0, json_schema=deep).grammar
+    assert time.monotonic() - start < 5
+
+    loop = {"$defs": {"a_b": {"type": "array", "items": {"$ref": "#/$defs/a_b"}, "minItems": 1}}}
+    asked = {"json_schema": {"$ref": "#/$defs/a_b", **loop}, "max_tokens": 3, "temperature": 0.0}
+    assert tiny_model.ask("x", **asked).text.replace(" ", "").startswith("[[")
+
+    names = {"a": {"const": 1}, "b": {"$ref": "#/$defs/a"}}
+    schema = {"properties": names, "required": ["a", "b"], "$defs": {"a": {"const": 2}}}
+    text = tiny_model.ask("x", json_schema=schema, max_tokens=60, temperature=0.0).text
+    assert json.loads(text) == {"a": 1, "b": 2}
 
 
 @pytest.mark.model

@@ -36,6 +36,7 @@ FITTED = {
     for scope, positions in (("last", "last"), ("mean", "mean"), ("token", "answer"))
 }
 KEPT = FITTED["last"]
+TURNED = KEPT.with_(directions={n: -row for n, row in KEPT.directions.items()})
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +201,7 @@ def test_several_rules_act_each_on_its_own(
         ("v=1?if=g>0&unit=score", GATE, SteeringError, "no read-out is kept"),
         ("v=1?if=g>0@2", KEPT, LayerError, "was fitted at layer 1"),
         ("v=1@1?if=g>0", KEPT, LayerError, "not below layer 1"),
-        ("v=1?if=g>0", KEPT.scaled(-1), InputError, "another direction"),
+        ("v=1?if=g>0", TURNED, InputError, "another direction"),
     ],
 )
 def test_a_score_that_can_not_be_read_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgesteer.measure.stats import Interval
 from edgesteer.monitor.audit import audit, difference
 from edgesteer.monitor.examples import Example, Examples
 from edgesteer.monitor.findings import Audit, Cell, Curve, Family
+from edgesteer.monitor.fit import fit_readout
 from edgesteer.monitor.readout import Readout
 from edgesteer.monitor.steered import steered
 from edgesteer.monitor.verdict import Verdict, judge
@@ -49,8 +51,9 @@ def longer(side: bool, rng: np.random.Generator) -> str:
 
 @pytest.fixture(scope="module")
 def found(tiny_model: Model) -> Audit:
-    vector = planted_vector(tiny_model, positions="mean")
-    readout = Readout("early", 1, Readout.raw(vector, 1).direction, positions="mean")
+    vector = planted_vector(tiny_model, positions="mean").with_(meta={"pairs": "elsewhere"})
+    direction = Readout.raw(vector, 1).direction
+    readout = Readout("early", 1, direction, positions="mean", evidence={"texts": "own"})
     kinds = [family("own", letters), family("other", letters), family("noise", noise)]
     return audit(tiny_model, vector, readout, [*kinds, family("length", longer)])
 
@@ -109,6 +112,57 @@ def test_a_text_that_the_vector_was_made_of_judges_nothing(tiny_model: Model) ->
         audit(tiny_model, vector, readout, [Examples("own", turned)])
 
 
+def test_a_fitted_read_out_is_judged_on_the_half_that_its_fit_did_not_choose_on(
+    tiny_model: Model,
+) -> None:
+    """The half that it was chosen on is told apart, the other one is not."""
+    vector = planted_vector(tiny_model, positions="mean").with_(meta={"pairs": "elsewhere"})
+    choose = family("chosen", letters).items
+    report = tuple(replace(x, group=f"report {x.group}") for x in family("report", noise).items)
+    own = Examples("own", choose + report, (choose, report))
+    assert fit_readout(tiny_model, vector, own, positions="mean").evidence["texts"] == "own"
+    raw = Readout("early", 1, Readout.raw(vector, 1).direction, positions="mean")
+    fitted = replace(raw, evidence={"texts": "own"})
+
+    def audited(readout: Readout, examples: Examples = own) -> tuple[Audit, Cell]:
+        found = audit(tiny_model, vector, readout, [examples], layers=[1])
+        cell = found.cell("readout", "own", "own")
+        assert cell is not None
+        return found, cell
+
+    found, cell = audited(fitted)
+    assert found.apart
+    assert cell.auroc.low < 0.5
+    assert cell.auroc.n == len(report) / 2  # groups
+    assert cell.beats is not None
+    assert audited(fitted, own.limited(24))[1].auroc.low < 0.5
+    for readout in (raw, replace(raw, evidence={"texts": "another"})):
+        found, cell = audited(readout)
+        assert not found.apart
+        assert cell.auroc.value > 0.7
+        assert cell.beats is None
+    few = Examples("own", choose + report[:6], (choose, report[:6]))
+    with pytest.raises(PairsError, match="too few"):
+        audited(fitted, few)
+
+
+@pytest.mark.parametrize(("made_of", "apart"), [("own", False), ("other", True), (None, False)])
+def test_what_the_vector_was_made_of_must_be_known(
+    tiny_model: Model, made_of: str | None, apart: bool
+) -> None:
+    meta = {} if made_of is None else {"pairs": made_of}
+    vector = planted_vector(tiny_model, positions="mean").with_(meta=meta)
+    own = family("own", letters, 16)
+    readout = Readout(
+        "early", 1, Readout.raw(vector, 1).direction, positions="mean", evidence={"texts": "own"}
+    )
+    assert audit(tiny_model, vector, readout, [own], layers=[1]).apart == apart
+    seen = tuple(replace(x, seen=True, group=f"seen {x.group}") for x in own.items)
+    marked = Examples("own", own.items + seen)
+    found = audit(tiny_model, vector, readout, [marked], layers=[1])
+    assert found.apart == (made_of == "own")
+
+
 def test_what_can_not_be_audited_together_is_refused(tiny_model: Model) -> None:
     vector = planted_vector(tiny_model, positions="mean")
     readout = Readout.raw(vector, 1)
@@ -153,7 +207,8 @@ def figures(across: dict[str, tuple[float, float, float]], own: float = 0.95) ->
         if name != "own":
             families.append(Family(name, 20, 20, length, 0.0))
     curve = Curve("own", (1, 2), (0.9, 0.95), (0.5, 0.6))
-    return Audit("x", "m", 2, "last", True, "own", tuple(families), tuple(cells), (curve,), {})
+    told = (tuple(families), tuple(cells), (curve,), {})
+    return Audit("x", "m", 2, "last", True, "own", *told, apart=True)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +236,22 @@ def test_a_verdict_says_what_the_figures_say(
     assert any("knows, believes or intends" in claim for claim in verdict.may_not)
 
 
+def test_texts_that_may_have_been_seen_bear_nothing_out() -> None:
+    for across in ({}, {"a": (0.9, 0.6, 0.7)}):
+        known = figures(across)
+        assert any("texts left out: AUROC" in point for point in judge(known).points)
+        assert any("like those of own apart" in claim for claim in judge(known).may)
+        verdict = judge(replace(known, apart=False))
+        assert not any("left out: AUROC" in point for point in verdict.points)
+        assert "may have been made of or chosen on" in verdict.points[0]
+        assert not any("like those of own apart" in claim for claim in verdict.may)
+        assert any("like those of own apart" in claim for claim in verdict.may_not)
+        assert "better" not in verdict.title
+    alone = judge(replace(figures({}), apart=False))
+    assert alone.tone == "bad"
+    assert "may have been made of" in alone.title
+
+
 def test_a_useless_read_out_is_called_so() -> None:
     verdict = judge(figures({"a": (0.5, 0.5, 0.5)}, own=0.5))
     assert "tells nothing apart" in verdict.title
@@ -188,8 +259,6 @@ def test_a_useless_read_out_is_called_so() -> None:
 
 
 def test_steering_that_is_no_better_than_chance_bears_nothing_out() -> None:
-    from dataclasses import replace
-
     def told(low: float, beyond: int) -> Verdict:
         steering = {
             "strength": 1.0, "n_items": 9, "randoms": [0.1] * 4, "beyond": beyond,

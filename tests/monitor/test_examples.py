@@ -80,6 +80,19 @@ def test_a_built_in_trait_brings_its_own_division() -> None:
     assert not {x.text for x in choose.items} & {x.text for x in report.items}
 
 
+def test_fewer_texts_keep_their_halves_and_what_was_seen_is_in_neither() -> None:
+    for name in ("calm", "testlike"):
+        whole, marked = load_examples(name), load_examples(name, seen=True)
+        assert len(marked) > len(whole)
+        halves = [set(half.items) for half in whole.halves()]
+        assert [set(half.items) for half in marked.halves()] == halves
+        few = marked.limited(len(marked) // 2)
+        assert len(few) < len(marked)
+        for half, kept in zip(halves, few.halves(), strict=True):
+            assert set(kept.items) < half
+            assert kept.labels.sum() == len(kept) / 2
+
+
 def test_families_come_from_rows_or_files(write: Any) -> None:
     rows = [{**row, "family": "one" if i < 4 else "two"} for i, row in enumerate(PROMPTS)]
     found = load_examples(write(rows))

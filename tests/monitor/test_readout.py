@@ -48,8 +48,9 @@ def test_it_outlives_a_change_of_length_and_not_a_change_of_sign() -> None:
     kept = FITTED.kept_with(VECTOR)
     assert Readout.of(kept.scaled(0.5)) is not None
     with pytest.raises(InputError, match="another direction") as caught:
-        Readout.of(kept.scaled(-1))
+        Readout.of(kept.with_(directions={n: -row for n, row in kept.directions.items()}))
     assert "--fit" in caught.value.hint
+    assert Readout.of(kept.scaled(-1)) is None
     assert Readout.of(VECTOR) is None
 
 

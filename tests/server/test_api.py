@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from edgesteer import Library
+from edgesteer.monitor.readout import Readout
+
 from .running import Running
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "server.md"
@@ -75,6 +78,27 @@ def test_a_damaged_vector_hides_no_other(server: Running, shelf: Path) -> None:
         assert str(shelf) not in refused.data.decode()
     finally:
         damaged.unlink()
+
+
+def test_a_damaged_read_out_hides_no_vector(server: Running, shelf: Path) -> None:
+    calm = Library(shelf).load_vector("calm")
+    kept = Readout("calm", 2, -calm.directions[2], positions="answer").to_dict()
+    bad: dict[str, Any] = {"turned": kept, "soup": "soup", "odd-evidence": {**kept, "evidence": 3}}
+    for name, readout in bad.items():
+        Library(shelf).save_vector(calm.with_(meta={"readout": readout}), name)
+    try:
+        rows = {row["name"]: row for row in server.get("/api/vectors").json["vectors"]}
+        assert rows["calm"]["problem"] == ""
+        for name in bad:
+            assert rows[name]["fits"]
+            assert not rows[name]["has_readout"]
+            assert "read-out" in rows[name]["problem"]
+            assert server.chat(steering=f"{name}=1").status == 200
+            refused = server.post("/api/compare", {"prompt": "Hi", "watch": [name]})
+            assert (refused.status, refused.error["param"]) == (422, "watch")
+    finally:
+        for name in bad:
+            Library(shelf).find_vector(name).unlink()
 
 
 def test_recipes_are_saved_read_replaced_and_deleted(server: Running, shelf: Path) -> None:

@@ -70,10 +70,13 @@ def test_the_page_itself_may_ask(server: Running) -> None:
 def test_an_origin_that_was_let_in_gets_its_headers(serve: Serve) -> None:
     running = serve("--cors", "http://localhost:3000")
     mine, other = {"Origin": "http://localhost:3000"}, {"Origin": "http://localhost:3001"}
-    asked = {"Access-Control-Request-Method": "POST"}
+    headers = "authorization,content-type,x-stainless-lang,x-stainless-retry-count"
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": headers}
     early = running.ask("OPTIONS", "/v1/chat/completions", None, {**mine, **asked})
     assert early.status == 200
     assert early.headers["access-control-allow-origin"] == "http://localhost:3000"
+    allowed = early.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
+    assert set(headers.split(",")) <= set(allowed)
     answer = running.ask("POST", "/v1/chat/completions", chat_body(), mine)
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"

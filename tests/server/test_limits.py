@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -9,6 +10,12 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
+
+from edgesteer.engine.fake import FakeModel
+from edgesteer.engine.job import Job
+from edgesteer.server.app import create_app
+from edgesteer.server.settings import Limits, Settings
 
 from .conftest import Serve
 from .running import Running, chat_body, send, stream_of
@@ -101,18 +108,48 @@ def test_a_full_queue_is_a_503_that_says_when_to_come_back(serve: Serve) -> None
 
 
 def test_an_answer_that_takes_too_long_is_cut_short(serve: Serve) -> None:
-    running = serve("--slots", "1", "--time-limit", "1")
+    """The context holds more tokens than can be written within the time."""
+    running = serve("--slots", "1", "--time-limit", "1", "--ctx", "65536")
     start = time.monotonic()
     cut: dict[str, Any] = {}
     long = threading.Thread(target=lambda: cut.update(running.chat(max_tokens=1_000_000).json))
     long.start()
     time.sleep(0.3)
-    late = running.chat()  # it waits behind the other, for longer than it may
+    late = running.chat(max_tokens=1_000_000)  # it waits behind the other for most of its time
     long.join()
     assert cut["choices"][0]["finish_reason"] == "length"
+    assert 0 < cut["usage"]["total_tokens"] < 60_000
+    if late.status == 503:  # it had not begun when its time was up
+        assert late.error["code"] == "timeout"
+    else:
+        assert 0 < late.json["usage"]["total_tokens"] < 60_000
     assert time.monotonic() - start < 20
-    if cut["usage"]["total_tokens"] < 2000:  # else the context was full before the time was up
-        assert late.status in (200, 503)
+
+
+class Slow(FakeModel):
+    """Starting an answer takes longer than a request may, and the answer some seconds more."""
+
+    def __init__(self) -> None:
+        super().__init__(answer=lambda _prompt, _steering: "word " * 60, delay=0.1)
+
+    def start(self, *arguments: Any, **options: Any) -> Job:
+        job = super().start(*arguments, **options)
+        time.sleep(0.3)
+        return job
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/api/compare"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_time_that_is_up_during_the_start_ends_the_answer(path: str, stream: bool) -> None:
+    body: dict[str, Any] = {"stream": stream, "prompt": "Hi", "max_tokens": 1000}
+    if "chat" in path:
+        body = {"stream": stream, "messages": [{"role": "user", "content": "Hi"}]}
+    settings = Settings(limits=Limits(seconds=0.1), page=False)
+    with Slow() as model, TestClient(create_app(model, settings), "http://127.0.0.1") as client:
+        answer = client.post(path, json=body)
+    assert answer.status_code == 200
+    reasons = set(re.findall(r'"finish_reason":"(\w+)"', answer.text))
+    assert reasons == {"length"}, "it had begun, and was cut short"
 
 
 def test_a_body_that_never_arrives_holds_nothing_up(server: Running) -> None:

@@ -45,6 +45,30 @@ def nested(depth: int, width: int) -> Schema:
     return defined("a0", **levels, **{f"a{depth}": TEXT})
 
 
+def mixed(**words: Any) -> Schema:
+    """Words beside each other, in which ref("a0") has too many ways to go on."""
+    return words | {"$defs": nested(12, 2)["$defs"]}
+
+
+A0, NULL = ref("a0"), {"type": "null"}
+OBJECT: Schema = {"type": "object", "properties": {"a": A0}, "required": ["a"]}
+MIXED = {
+    "properties, prefixItems": mixed(**OBJECT, prefixItems=[NULL]),
+    "properties, allOf": mixed(**OBJECT, allOf=[{"description": "x"}]),
+    "properties, anyOf of nothing": mixed(**OBJECT, anyOf={}),
+    "oneOf, anyOf": mixed(oneOf=[A0], anyOf=[NULL]),
+    "anyOf, oneOf": mixed(oneOf=[], anyOf=[A0]),
+    "items, prefixItems": mixed(type="array", items=A0, prefixItems=[NULL]),
+    "prefixItems, items": mixed(type="array", items=[], prefixItems=[A0]),
+    "additionalProperties, prefixItems": mixed(additionalProperties=A0, prefixItems=[NULL]),
+    "type, properties": mixed(**OBJECT, enum="x"),
+    "one allOf that adds free names": defined(
+        "e", e={**thing("a", a=ref("e")), "allOf": [{"additionalProperties": ref("e")}]}
+    ),
+    "required names that are not there": thing(
+        *(f"no{i}" for i in range(300)), **{f"field{i}": TEXT for i in range(300)}
+    ),
+}
 ORDINARY = {
     "person": thing("name", "age", name=TEXT, age={"type": "integer"}),
     "optional": thing(**{f"field{i}": either(TEXT, {"type": "null"}) for i in range(40)}),
@@ -56,6 +80,13 @@ ORDINARY = {
     "named like words": thing(pattern=TEXT, minItems=TEXT, allOf=TEXT),
     "any": {},
     "few nested": nested(3, 2),
+    "words beside each other": {
+        "type": ["object", "null"],
+        "properties": {"a": either(TEXT, {"type": "null"}), "b": {"enum": ["x"], "type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+        "anyOf": [thing("a", a=TEXT), {"type": "null"}],
+    },
 }
 HOSTILE = {
     "nested": nested(12, 2),
@@ -82,6 +113,7 @@ HOSTILE = {
     "elsewhere, unused": {"$defs": {"x": {"$ref": "https://example.org/x.json"}}},
     "nowhere": {"$ref": "#/$defs/none"},
     "allOf": {"allOf": [thing(a=TEXT), thing(a=TEXT)]},
+    **MIXED,
 }  # fmt: skip
 
 

@@ -156,6 +156,12 @@ def test_scaled_keeps_the_effect_of_the_band() -> None:
         CALM.scaled(1e38).scaled(1e38)
 
 
+def test_a_vector_that_is_turned_around_loses_its_read_out() -> None:
+    vector = CALM.with_(meta={"readout": {"layer": 2}, "method": "mean"})
+    assert vector.scaled(2.0).meta == vector.meta
+    assert vector.scaled(-1.0).meta == {"method": "mean"}
+
+
 def test_restricted_renamed_and_with() -> None:
     assert CALM.restricted("2-5").layers == (2, 4)
     assert CALM.restricted([1]).layers == (1,)

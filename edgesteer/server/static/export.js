@@ -65,9 +65,9 @@ with es.Model.open(${literal(model)}) as model:
 }
 
 function openai(asked) {
-  const { messages, model, ...rest } = body(asked);
-  const { steering, ...known } = rest;
-  const lines = [`model=${literal(model)}`, `messages=${literal(messages)}`, ...Object.entries(known).map(([key, value]) => `${key}=${value}`), `extra_body={"steering": ${literal(steering)}}`];
+  const { messages, model, steering, top_k, min_p, repeat_penalty, ...known } = body(asked);
+  const extra = { steering, top_k, min_p, repeat_penalty }; // not OpenAI's; what is undefined is left out
+  const lines = [`model=${literal(model)}`, `messages=${literal(messages)}`, ...Object.entries(known).map(([key, value]) => `${key}=${value}`), `extra_body=${literal(extra)}`];
   return `from openai import OpenAI
 
 client = OpenAI(base_url="${location.origin}/v1", api_key="${hasKey() ? "KEY" : "none"}")
@@ -90,4 +90,4 @@ function body({ model, messages, steer, system, settings }) {
 const shell = (text) => (/^[\w.,:=@%/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /** JSON's texts, lists and objects are Python's too. */
-const literal = (value) => JSON.stringify(value, null, 0).replaceAll('","', '", "').replaceAll('":"', '": "').replaceAll("},{", "}, {");
+const literal = (value) => JSON.stringify(value);

@@ -9,6 +9,9 @@ const NUMBERS = {
   max_tokens: { label: "Max tokens", placeholder: "1024", min: 1, max: 2147483647, step: 1 },
 };
 
+const MORE = ["top_k", "top_p", "min_p", "repeat_penalty"]; // without a field: named when they act
+export const SETTINGS = [...Object.keys(NUMBERS), ...MORE];
+
 export function fields() {
   const system = el("textarea", { id: "system", rows: 2, placeholder: "None of its own" });
   system.addEventListener("input", () => change({ system: system.value }));
@@ -30,7 +33,7 @@ export function fields() {
     },
   }, icon("M4 4h12v12H4zM7.5 7.5h.01M12.5 7.5h.01M10 10h.01M7.5 12.5h.01M12.5 12.5h.01")));
   byId("fields").append(el("div", { class: "field full" }, el("label", { for: "system" }, "System message"), system),
-    el("div", { class: "field-row" }, inputs));
+    el("div", { class: "field-row" }, inputs), el("p", { class: "hint full", id: "more" }));
 
   for (const key of ["compare", "again"]) {
     byId(key).addEventListener("change", (event) => change({ [key]: event.target.checked }));
@@ -52,7 +55,20 @@ function draw() {
   byId("temperature").placeholder = String(defaults.sampling?.temperature ?? 0.8);
   byId("max_tokens").placeholder = String(defaults.sampling?.max_tokens ?? server.status?.limits.max_tokens ?? 1024);
   drawWatch();
+  drawMore();
   drawNote();
+}
+
+/** What acts without a field, and a way to be rid of it. */
+function drawMore() {
+  const acting = MORE.filter((key) => state[key] !== "");
+  byId("more").hidden = !acting.length;
+  byId("more").replaceChildren(`Also ${acting.map((key) => `${key} ${state[key]}`).join(", ")} `,
+    el("button", { type: "button", class: "quiet small", "aria-label": `Drop ${acting.join(", ")}`, onclick: () => {
+      change(Object.fromEntries(MORE.map((key) => [key, ""])));
+      drawMore();
+      byId("max_tokens").focus();
+    } }, "Drop"));
 }
 
 function drawWatch() {
@@ -66,13 +82,14 @@ function drawWatch() {
 }
 
 function drawNote() {
-  const words = [state.system && "system message", state.seed ? `seed ${state.seed}` : "no seed", state.temperature && `temperature ${state.temperature}`];
+  const words = [state.system && "system message", state.seed ? `seed ${state.seed}` : "no seed", state.temperature && `temperature ${state.temperature}`,
+    ...MORE.map((key) => state[key] && `${key} ${state[key]}`)];
   byId("answer-note").textContent = words.filter(Boolean).join(", ");
 }
 
 /** The settings as a request has them; a seed is drawn when none is stated. */
 export function sampling() {
   const found = {};
-  for (const key of Object.keys(NUMBERS)) if (state[key] !== "") found[key] = Number(state[key]);
+  for (const key of SETTINGS) if (state[key] !== "") found[key] = Number(state[key]);
   return found;
 }

@@ -5,7 +5,10 @@
 import { DEFAULTS, state } from "./store.js";
 import { termsText } from "./grammar.js";
 
-const TEXTS = { system: "system", seed: "seed", temperature: "temperature", max_tokens: "max", watch: "shade", draft: "prompt" };
+const TEXTS = {
+  system: "system", seed: "seed", temperature: "temperature", max_tokens: "max", watch: "shade", draft: "prompt",
+  top_k: "top_k", top_p: "top_p", min_p: "min_p", repeat_penalty: "repeat_penalty",
+};
 const FLAGS = { on: "on", compare: "compare", again: "again" };
 
 /** Write it; the address changes in place, without an entry in the history. */

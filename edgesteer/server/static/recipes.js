@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { byId, el } from "./dom.js";
-import { sampling } from "./fields.js";
+import { SETTINGS, sampling } from "./fields.js";
 import { termsText } from "./grammar.js";
 import { putText } from "./live.js";
 import { clear, fail, say } from "./notices.js";
@@ -70,8 +70,8 @@ async function store() {
 async function load(recipe) {
   await attempt(async () => {
     setTerms(await putText(recipe.steering), { send: false });
-    const { seed = "", temperature = "", max_tokens = "" } = recipe.sampling;
-    change({ on: true, system: recipe.system ?? "", seed: String(seed), temperature: String(temperature), max_tokens: String(max_tokens) });
+    const settings = Object.fromEntries(SETTINGS.map((key) => [key, String(recipe.sampling[key] ?? "")]));
+    change({ on: true, system: recipe.system ?? "", ...settings });
     tell("restored");
     say(`Loaded ${recipe.name}`);
   });

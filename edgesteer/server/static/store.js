@@ -8,6 +8,10 @@ export const DEFAULTS = Object.freeze({
   seed: "1", // as typed; "" is another one each time
   temperature: "",
   max_tokens: "200",
+  top_k: "", // these four have no field: a recipe or a link brings them
+  top_p: "",
+  min_p: "",
+  repeat_penalty: "",
   compare: true,
   again: true, // answer the last question again when the steering changes
   watch: "", // the vector whose read-out shades the tokens
