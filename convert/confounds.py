@@ -31,6 +31,7 @@ Figures = NDArray[np.float64]
 LENGTH_CONFOUND = 0.25
 WORD_CONFOUND = 0.8
 OPTION_CONFOUND = 0.4
+ENDING_CONFOUND = 0.6
 NEAR = 0.8
 FEW = 8
 FOLDS = 5
@@ -44,6 +45,8 @@ class Confounds:
     """What else tells the sides apart, as AUROC (0.5: nothing), and pairs that are alike.
 
     word      the most telling single word, "" when there are too few texts to compare
+    ending    the sign that ends one side's texts most one-sidedly, and how much more often it ends
+              positive ones than negative ones
     option    the option that is positive most one-sidedly, and how much more often than negative
     near      places of pairs that say almost the same
     """
@@ -55,6 +58,8 @@ class Confounds:
     option: str = ""
     option_share: float = 0.0
     near: tuple[tuple[str, str], ...] = ()
+    ending: str = ""
+    ending_share: float = 0.0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -80,6 +85,16 @@ class Confounds:
                 f"the word {self.word!r} alone tells the sides apart (AUROC {self.word_auroc:.2f} "
                 "on left-out texts): the direction may stand for that word; vary the wording"
             )
+        if self.ending and abs(self.ending_share) >= ENDING_CONFOUND:
+            side, share = (
+                "positive" if self.ending_share > 0 else "negative",
+                abs(self.ending_share),
+            )
+            found.append(
+                f"{self.ending!r} ends {side} texts {100 * abs(share):.0f} % more often "
+                "than the others: the direction may stand for that sign; end both sides alike, or "
+                "read the whole answer (--positions answer)"
+            )
         return tuple(found)
 
     def to_dict(self) -> dict[str, str | float | int]:
@@ -92,6 +107,8 @@ class Confounds:
             "option": self.option,
             "option_share": round(self.option_share, 4),
             "near_duplicates": len(self.near),
+            "ending": self.ending,
+            "ending_share": round(self.ending_share, 4),
         }
 
 
@@ -107,7 +124,23 @@ def examine(pairs: ContrastPairs, lengths: tuple[ArrayLike, ArrayLike] | None = 
         return Confounds(length, near=near)
     option, share = _option(told)
     word, word_auroc, bag_auroc = _by_words(told, held)
-    return Confounds(length, word, word_auroc, bag_auroc, option, share, near)
+    return Confounds(length, word, word_auroc, bag_auroc, option, share, near, *_ending(told))
+
+
+def _ending(told: list[Pair]) -> tuple[str, float]:
+    """The last sign, no letter or digit, that differs most between the sides, and by how much."""
+    sides = [
+        Counter(text[-1:] for text in texts if not text[-1:].isalnum())
+        for texts in (
+            [pair.positive.answer.rstrip() for pair in told],
+            [pair.negative.answer.rstrip() for pair in told],
+        )
+    ]
+    signs = sorted(sides[0] | sides[1])
+    if not signs:
+        return "", 0.0
+    best = max(signs, key=lambda sign: abs(sides[0][sign] - sides[1][sign]))
+    return best, (sides[0][best] - sides[1][best]) / len(told)
 
 
 def auroc(positive: ArrayLike, negative: ArrayLike) -> float:

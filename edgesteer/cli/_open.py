@@ -23,6 +23,8 @@ def open_model(name: str, options: Mapping[str, Any], library: Library, **more: 
 
     # Without -v nothing is logged to the screen, not even as Python's last resort.
     logging.getLogger("edgesteer").addHandler(logging.NullHandler())
+    if options.get("threads") is None:
+        _tell_of_load()
     return Model.open(
         name,
         device=options.get("device", "auto"),
@@ -32,3 +34,16 @@ def open_model(name: str, options: Mapping[str, Any], library: Library, **more: 
         library=library,
         **more,
     )
+
+
+def _tell_of_load() -> None:
+    """llama.cpp's threads wait for one another: beside other work, fewer of them are faster."""
+    import os
+    import sys
+
+    from edgesteer.cli import _show
+
+    cores, load = os.cpu_count() or 1, getattr(os, "getloadavg", lambda: (0.0,))()[0]
+    if 1 < cores < load and sys.stderr.isatty():
+        fewer = max(1, cores // 2)
+        _show.note(f"other programs keep the cores busy: --threads {fewer} may be faster")

@@ -25,6 +25,7 @@ __all__ = [
     "model_option",
     "out_option",
     "output_options",
+    "required_model_option",
     "sampling_options",
     "save_option",
     "steering_options",
@@ -92,6 +93,16 @@ def _gguf_file(_ctx: click.Context, _param: click.Parameter, value: str | None) 
         )
     return value
 
+
+required_model_option = click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    required=True,
+    callback=_remember_model,
+    shell_complete=_complete.models,
+    help="The model that it is for: a name or a GGUF file.",
+)
 
 model_option = click.option(
     "-m",

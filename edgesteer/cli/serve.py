@@ -5,6 +5,7 @@ Does not know HTTP.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,7 +93,7 @@ def serve(model_name: str | None, **options: Any) -> None:
         from edgesteer.server.run import bind, run
     except ImportError as error:
         raise MissingExtraError(
-            f"the server needs {error.name}", "pip install 'edgesteer[serve]'"
+            f"the server needs {error.name}", f"{sys.executable} -m pip install 'edgesteer[serve]'"
         ) from error
     settings = _settings(options)
     request = _request.Request.of(options, model_name)

@@ -155,7 +155,7 @@ class Weights:
         self.n_embd = int(C.llama_model_n_embd(self._model))
         self.n_vocab = int(C.llama_vocab_n_tokens(self._vocab))
         self.n_ctx_train = int(C.llama_model_n_ctx_train(self._model))
-        self.description = self._text(C.llama_model_desc, self._model)
+        self.description = self._description()
         self.recurrent = bool(
             C.llama_model_is_recurrent(self._model) or C.llama_model_is_hybrid(self._model)
         )
@@ -183,6 +183,15 @@ class Weights:
         buffer = ctypes.create_string_buffer(size + 1)
         C.llama_model_meta_val_str(self._model, key.encode(), buffer, size + 1)
         return buffer.value.decode("utf-8", "replace")
+
+    def _description(self) -> str:
+        """Architecture, parameters, format; llama.cpp's own words guess the size by the layers."""
+        words = self._text(C.llama_model_desc, self._model).split()
+        n = int(C.llama_model_n_params(self._model))
+        size = (
+            f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e6 else f"{n / 1e3:.0f}K"
+        )
+        return " ".join([words[0], size, *words[2:]]) if len(words) > 2 else " ".join(words)
 
     def is_end(self, token: int) -> bool:
         """Whether ``token`` ends an answer (end of sequence, of turn, of message)."""

@@ -123,3 +123,13 @@ def test_an_auroc_is_the_share_of_higher_positives() -> None:
 def test_texts_without_words_are_compared_all_the_same() -> None:
     pairs = ContrastPairs.of([("!" * n, "?" * n) for n in range(1, 11)])
     assert examine(pairs).word_auroc == 0.5
+
+
+def test_a_sign_that_ends_one_side_is_told() -> None:
+    """At the last token, nothing else may be read."""
+    texts = [f"{what} is late {n}" for n in range(4) for what in ("a bus", "tea", "the post")]
+    lively = examine(ContrastPairs.of([(f"{text}!", f"{text}.") for text in texts]))
+    assert (lively.ending, lively.ending_share) == ("!", 1.0)
+    assert "'!' ends positive texts 100 % more often" in lively.warnings[-1]
+    alike = examine(ContrastPairs.of([(f"arr {text}!", f"{text}!") for text in texts]))
+    assert not any("ends" in warning for warning in alike.warnings)

@@ -103,6 +103,8 @@ class TerminalWriter(PlainWriter):
         """The answer is complete."""
         self._flush()
         super().end(reply)
+        if reply.finish == "length":
+            self.note(f"cut after {reply.usage.completion_tokens} tokens (--max-tokens)")
 
     def error(self, error: EdgesteerError) -> None:
         """Something went wrong, perhaps within an answer; the chat goes on."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("import")
 @click.argument("file", type=click.Path(dir_okay=False))
-@shared.model_option
+@shared.required_model_option
 @click.option(
     "--layer-offset",
     type=click.IntRange(-(10**6), 10**6),
@@ -65,8 +65,6 @@ def import_vector(file: str, **options: Any) -> None:
     from edgesteer.identity import read_model_identity
     from edgesteer.library import Library
 
-    if options["model"] is None:
-        raise click.UsageError("name the model that the vector is for, with -m")
     library = Library()
     identity = read_model_identity(library.find_model(options["model"]).path)
     found = bind(
