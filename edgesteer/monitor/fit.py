@@ -85,7 +85,7 @@ def fit_readout(
             for layer, row in directions.items()
         }
     table = _by_layer(rows_choose, choose.labels, directions)
-    best = _best(table)
+    best = max(table, key=lambda layer: (round(table[layer][0], 9), table[layer][1]))
     if table[best][0] <= 0.5:
         raise PairsError(
             f"{vector.name or 'the vector'} does not tell these texts apart at any layer "
@@ -177,17 +177,6 @@ def _by_layer(
         spread = float(np.sqrt((high.var() + low.var()) / 2)) or 1e-12
         table[layer] = (auroc(high, low), float(high.mean() - low.mean()) / spread)
     return table
-
-
-def _best(table: dict[int, tuple[float, float]]) -> int:
-    """The earliest of the layers with the best AUROC, to two places, and half of the best d'.
-
-    A gate opens above the layer that it reads at: an early one serves more steering.
-    """
-    most = max(figure for figure, _ in table.values())
-    tied = [layer for layer, (figure, _) in table.items() if round(most - figure, 9) < 0.005]
-    wide = max(table[layer][1] for layer in tied) / 2
-    return min(layer for layer in tied if table[layer][1] >= wide)
 
 
 def _unit(row: NDArray[np.floating]) -> Floats:
