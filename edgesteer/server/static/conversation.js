@@ -152,7 +152,7 @@ function drawEmpty() {
   byId("turns").replaceChildren(el("div", { class: "welcome" },
     el("h2", {}, "Ask something, then turn a dial"),
     el("p", {}, steerable
-      ? "The left answer is the model's own, the right one is steered, from the same seed. Sliders act from the next token on."
+      ? "One answer is the model's own, the other one is steered, from the same seed. Sliders act from the next token on."
       : "There is nothing to steer with yet, but the model answers already."),
     el("ul", { class: "examples", "aria-label": "Questions to begin with" }, EXAMPLES.map((text) =>
       el("li", {}, el("button", { type: "button", onclick: () => {
