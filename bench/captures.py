@@ -22,7 +22,7 @@ import numpy as np
 
 from bench.child import Child
 from bench.copies import fastest
-from bench.process import _peak
+from bench.process import peak
 from bench.rounds import interleave, median, ratio
 from convert.directions import METHODS, Contrast
 from convert.quality import judge
@@ -171,7 +171,7 @@ def _memory(path: Path, threads: int) -> dict[str, Any]:
     """Of a whole process that makes a vector of 24 pairs, by the length of its texts."""
     return {
         f"{words} words a text": round(
-            _peak([sys.executable, "-c", _EXTRACT, str(path), str(threads), str(words)]), 1
+            peak([sys.executable, "-c", _EXTRACT, str(path), str(threads), str(words)]), 1
         )
         for words in (12, 120, 1200)
     }

@@ -30,8 +30,8 @@ def peak_memory(model: Model) -> dict[str, Any]:
     """Megabytes of peak resident memory: a short answer here and by the bare loop."""
     text = model.render([{"role": "user", "content": PROMPT}])
     args = [str(model.path), text, str(model.n_ctx), str(model.threads), "32"]
-    ours = _peak([sys.executable, "-c", _OURS, *args])
-    bare = _peak([sys.executable, "-m", "bench.bare", *args])
+    ours = peak([sys.executable, "-c", _OURS, *args])
+    bare = peak([sys.executable, "-m", "bench.bare", *args])
     return {
         "edgesteer_mb": round(ours, 1),
         "bare_loop_mb": round(bare, 1),
@@ -54,14 +54,14 @@ with Model.open(path, n_ctx=4096, n_seq=n, threads=threads) as model:
     told: dict[str, Any] = {}
     for name, different in (("plain", "0"), ("each steered its own way", "1")):
         peaks = [
-            _peak([sys.executable, "-c", code, str(model.path), str(model.threads), n, different])
+            peak([sys.executable, "-c", code, str(model.path), str(model.threads), n, different])
             for n in ("2", "32")
         ]
         told[name] = f"{(peaks[1] - peaks[0]) / 30:.2f} MB a sequence, {peaks[0]:.0f} MB with two"
     return told
 
 
-def _peak(command: list[str]) -> float:
+def peak(command: list[str]) -> float:
     """Peak resident megabytes of a process and nothing else (a helper takes the reading)."""
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "

@@ -34,6 +34,7 @@ from convert.pairs import ContrastPairs, Pair, Side
 from edgesteer import ControlVector, Model
 from edgesteer.atomic import write_atomic
 from edgesteer.measure.calibrate import calibrate
+from edgesteer.measure.card.controls import ENDS
 from edgesteer.measure.card.dose import Dial, find_doses
 from edgesteer.measure.damage import NeutralText
 from edgesteer.measure.evaluate import FULL, evaluate
@@ -130,12 +131,10 @@ def shape(model: Model, data: Path) -> list[dict[str, Any]]:
     items = [Item(ASKED, *row) for row in rows[PAIRS : PAIRS + ITEMS]]
     layers = [round(depth * (model.n_layer - 1)) for depth in DEPTHS]
     single = [vector.at(layer) for layer in layers]
-    dials = [Dial(one.__mul__, signs=(-1.0, 1.0)) for one in single]
+    dials = [Dial(one.__mul__, signs=ENDS) for one in single]
     doses = find_doses(NeutralText(model), dials, 0.05)
     steers = [
-        one * (sign * dose.dose)
-        for one, dose in zip(single, doses, strict=True)
-        for sign in (-1.0, 1.0)
+        one * (sign * dose.dose) for one, dose in zip(single, doses, strict=True) for sign in ENDS
     ]
     m = propensity(model, items, steers).reshape(len(layers), 2, len(items))
     effects = [steerability([-1.0, 1.0], both) for both in m]

@@ -86,14 +86,11 @@ class Confounds:
                 "on left-out texts): the direction may stand for that word; vary the wording"
             )
         if self.ending and abs(self.ending_share) >= ENDING_CONFOUND:
-            side, share = (
-                "positive" if self.ending_share > 0 else "negative",
-                abs(self.ending_share),
-            )
+            side = "positive" if self.ending_share > 0 else "negative"
             found.append(
-                f"{self.ending!r} ends {side} texts {100 * abs(share):.0f} % more often "
-                "than the others: the direction may stand for that sign; end both sides alike, or "
-                "read the whole answer (--positions answer)"
+                f"{self.ending!r} ends {side} texts {100 * abs(self.ending_share):.0f} % "
+                "more often than the others: the direction may stand for that sign; end both sides "
+                "alike, or read the whole answer (--positions answer)"
             )
         return tuple(found)
 
@@ -129,13 +126,9 @@ def examine(pairs: ContrastPairs, lengths: tuple[ArrayLike, ArrayLike] | None = 
 
 def _ending(told: list[Pair]) -> tuple[str, float]:
     """The last sign, no letter or digit, that differs most between the sides, and by how much."""
-    sides = [
-        Counter(text[-1:] for text in texts if not text[-1:].isalnum())
-        for texts in (
-            [pair.positive.answer.rstrip() for pair in told],
-            [pair.negative.answer.rstrip() for pair in told],
-        )
-    ]
+    texts = [[p.positive.answer for p in told], [p.negative.answer for p in told]]
+    ends = [[text.rstrip()[-1:] for text in side] for side in texts]
+    sides = [Counter(sign for sign in side if not sign.isalnum()) for side in ends]
     signs = sorted(sides[0] | sides[1])
     if not signs:
         return "", 0.0

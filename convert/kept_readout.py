@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.directions.contrast import Contrast, Found
-from convert.quality import Quality
+from convert.quality import Quality, discriminability
 
 if TYPE_CHECKING:
     from edgesteer.vector import ControlVector
@@ -83,6 +83,4 @@ def _layer(reading: Array, heldout: Contrast) -> int:
         np.einsum("nld,ld->nl", side[::2].astype(np.float64), reading)
         for side in (heldout.positive, heldout.negative)
     ]
-    gap = sides[0].mean(0) - sides[1].mean(0)
-    spread = np.sqrt((sides[0].var(0) + sides[1].var(0)) / 2)
-    return int(np.argmax(gap / np.maximum(spread, 1e-12)))
+    return int(np.argmax(discriminability(sides[0], sides[1])))

@@ -137,11 +137,11 @@ def judge(
     found = method(contrast) if found is None else found
     again = found.again or method
     figures = _by_folds(contrast, again) if heldout is None else _figures(found, heldout)
-    agreement, discriminability = figures
+    agreement, apart = figures
     quality = Quality(
         layers=contrast.layers,
         agreement=tuple(agreement.tolist()),
-        discriminability=tuple(discriminability.tolist()),
+        discriminability=tuple(apart.tolist()),
         stability=tuple(_stability(contrast, again).tolist()),
         n_pairs=len(contrast),
         judged_on="folds" if heldout is None else "held-out pairs",
@@ -172,7 +172,7 @@ def _figures(found: Found, other: Contrast) -> tuple[Figures, Figures]:
     agreement = np.einsum("nld,ld->nl", unit(other.differences), unit(found.directions))
     reading = unit(found.read_with)
     reads = [np.einsum("nld,ld->nl", rows, reading) for rows in (other.positive, other.negative)]
-    return agreement.mean(axis=0), _discriminability(reads[0], reads[1])
+    return agreement.mean(axis=0), discriminability(reads[0], reads[1])
 
 
 def _by_folds(contrast: Contrast, method: Find) -> tuple[Figures, Figures]:
@@ -188,10 +188,10 @@ def _by_folds(contrast: Contrast, method: Find) -> tuple[Figures, Figures]:
         cosines[out] = np.einsum("nld,ld->nl", unit(left.differences), unit(found.directions))
         for side, rows in enumerate((left.positive, left.negative)):
             reads[side, out] = np.einsum("nld,ld->nl", rows, unit(found.read_with))
-    return cosines.mean(axis=0), _discriminability(reads[0], reads[1])
+    return cosines.mean(axis=0), discriminability(reads[0], reads[1])
 
 
-def _discriminability(positive: Figures, negative: Figures) -> Figures:
+def discriminability(positive: Figures, negative: Figures) -> Figures:
     """The d' of each layer from read-outs [n, L]; 0 where nothing varies and nothing differs."""
     gap = positive.mean(axis=0) - negative.mean(axis=0)
     ddof = 1 if len(positive) > 1 else 0

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from edgesteer import Library, Model, tune
-from edgesteer.engine.context import Context
 from edgesteer.errors import EdgesteerError, InputError, NotFoundError
 from edgesteer.identity import read_model_identity
 from edgesteer.working_copy import BOUND, FORMATS, CopyShelf, split_name
 
+from .engine.tools import decoded_rows
 from .tiny import write_model
 
 Speeds = Callable[..., None]
@@ -302,13 +302,7 @@ def test_a_speed_is_that_of_reading_and_not_of_remembering(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a model has read before costs nothing: each trial reads all of its tokens."""
-    decode, read = Context.decode, []
-
-    def counting(context: Context, n: int) -> int:
-        read.append(n)
-        return decode(context, n)
-
-    monkeypatch.setattr(Context, "decode", counting)
+    read = decoded_rows(monkeypatch)
     with Model.open(tiny_path, n_ctx=1024, threads=1) as model:
         for _ in range(3):
             read.clear()

@@ -163,14 +163,17 @@ class _Search:
 
     def begin(self) -> State:
         """The start, scaled to the budget, and its effect."""
-        vector = self._to_budget(self._start.astype(np.float32), tries=8)
+        vector = self._scaled_start()
         zero = np.zeros_like(vector)
         return State(vector, zero, zero, vector, 0, (self._effect(vector, self._choosing),))
 
     def judge(self, state: State) -> tuple[float, float]:
         """The effect of the start and of the best, on pairs that chose nothing."""
-        start = self._to_budget(self._start.astype(np.float32), tries=8)
+        start = self._scaled_start()
         return self._effect(start, self._telling), self._effect(state.best, self._telling)
+
+    def _scaled_start(self) -> Array:
+        return self._to_budget(self._start.astype(np.float32), tries=8)
 
     def ended(self, state: State) -> bool:
         """Whether nothing more is to be done."""

@@ -109,9 +109,8 @@ def open_source(
     opened, copy = copy_to_read(model_name, options, library)
     model = stack.enter_context(_open.open_model(opened, options, library))
     capture = LlamaCapture(model)
-    if (
-        calibrate and opened != model_name
-    ):  # strengths are for the file that answers, not for its copy
+    if calibrate and opened != model_name:
+        # strengths are for the file that answers, not for its copy
         model = stack.enter_context(_open.open_model(model_name, options, library))
     return Source(capture, model if calibrate else None, copy, torch=torch)
 

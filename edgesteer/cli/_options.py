@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from shlex import quote
 from typing import Any, TypeVar
 
@@ -94,23 +95,17 @@ def _gguf_file(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     return value
 
 
-required_model_option = click.option(
+_model_option = partial(
+    click.option,
     "-m",
     "--model",
     metavar="MODEL",
-    required=True,
     callback=_remember_model,
     shell_complete=_complete.models,
-    help="The model that it is for: a name or a GGUF file.",
 )
-
-model_option = click.option(
-    "-m",
-    "--model",
-    metavar="MODEL",
-    callback=_remember_model,
-    shell_complete=_complete.models,
-    help="A model's name or GGUF file.  [default: smollm2]",
+model_option = _model_option(help="A model's name or GGUF file.  [default: smollm2]")
+required_model_option = _model_option(
+    required=True, help="The model that it is for: a name or a GGUF file."
 )
 
 steering_options = group(

@@ -32,8 +32,7 @@ def show(found: Sweep) -> None:
     )
     best = found.best_first
     shown = best[:_SHOWN]
-    chosen = next(c for c in best if c.weights == found.chosen)
-    for extra in (chosen, best_single(found), _default(found)):
+    for extra in (found.choice, best_single(found), _default(found)):
         if extra is not None and extra not in shown:
             shown.append(extra)
     header = ["LAYERS", "STRENGTH", "EFFECT", "WRONG WAY", "CE RISE", "STAGE"]

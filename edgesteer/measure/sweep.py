@@ -72,6 +72,11 @@ class Sweep:
     seen: int = 0
 
     @property
+    def choice(self) -> Candidate:
+        """The candidate that was chosen."""
+        return next(c for c in self.candidates if c.weights == self.chosen)
+
+    @property
     def best_first(self) -> list[Candidate]:
         """The candidates by effect at equal KL on validation items."""
         return sorted(self.candidates, key=lambda c: c.measured.effect, reverse=True)

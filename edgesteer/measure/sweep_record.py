@@ -62,7 +62,7 @@ def to_dict(found: Sweep, about: Mapping[str, Any]) -> dict[str, Any]:
 
 def note(found: Sweep, about: Mapping[str, Any]) -> dict[str, Any]:
     """What a vector's file keeps of the sweep that chose its layers."""
-    best = next(c for c in found.candidates if c.weights == found.chosen)
+    best = found.choice
     told: dict[str, Any] = {
         "chosen": _weights(found.chosen),
         "kl": found.work.kl,

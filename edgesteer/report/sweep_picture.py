@@ -189,7 +189,7 @@ def _draw_candidates(axes: Any, found: Sweep) -> None:
         axes.plot(c.weights.centre, c.measured.effect, "o", color=kinds[kind], markersize=4)
     for kind, colour in kinds.items():
         axes.plot([], [], "-o", color=colour, markersize=4, label=kind)
-    best = next(c for c in found.candidates if c.weights == found.chosen)
+    best = found.choice
     axes.plot(
         best.weights.centre, best.measured.effect, "o", markersize=10, mfc="none", mec=INK, mew=1.4
     )

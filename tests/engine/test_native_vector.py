@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgesteer.engine.context import Context
-from edgesteer.engine.llama import Offload, Weights
+from edgesteer.engine.llama import Weights
 from edgesteer.errors import EngineError
 
 from .tools import direction
 
 Floats = NDArray[np.float32]
 TOKENS = list(range(270, 290))
-
-
-@pytest.fixture(scope="module")
-def weights(tiny_path: Path) -> Iterator[Weights]:
-    opened = Weights(tiny_path, Offload(0, "CPU"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -13,10 +13,18 @@ import pytest
 
 from edgesteer import ContextFullError, EngineError, InputError, Model
 from edgesteer.engine import ops
-from edgesteer.engine.context import Context
 
 from ..tiny_recurrent import write_recurrent_model
-from .tools import PROMPT, Latch, activations, fresh_logits, greedy_text, steering, vector
+from .tools import (
+    PROMPT,
+    Latch,
+    activations,
+    decoded_rows,
+    fresh_logits,
+    greedy_text,
+    steering,
+    vector,
+)
 
 OpenTiny = Callable[..., Model]
 V = vector()
@@ -44,19 +52,6 @@ def texts_of(model: Model, seed: int, n: int) -> list[list[int]]:
         tail = model.tokenize("".join(rng.choice(list("xy"), rng.integers(1, 9))), special=False)
         found.append([*stem, *tail])
     return found
-
-
-def decoded_rows(model: Model, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Collects how many rows each later decode call has."""
-    seen: list[int] = []
-    decode = Context.decode
-
-    def count(self: Context, n: int) -> int:
-        seen.append(n)
-        return decode(self, n)
-
-    monkeypatch.setattr(Context, "decode", count)
-    return seen
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -95,7 +90,7 @@ def test_shared_beginnings_are_read_once(
     tails = [tiny_model.tokenize(f"{c}{c}", special=False) for c in "abcdefgh"]
     texts = [[*head, *tail] for tail in tails]
     firsts = [len(head)] * 8
-    rows = decoded_rows(tiny_model, monkeypatch)
+    rows = decoded_rows(monkeypatch)
     tiny_model.logits_many(texts, first=firsts)
     assert sum(rows) == len(head) + 2 * 8
     rows.clear()
@@ -138,7 +133,7 @@ def test_texts_that_are_steered_alike_need_no_callback(open_tiny: OpenTiny, stee
 
 def test_equal_texts_are_one(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     text = tiny_model.tokenize("equal texts")
-    rows = decoded_rows(tiny_model, monkeypatch)
+    rows = decoded_rows(monkeypatch)
     many = tiny_model.logits_many([text] * 5, V * 3.25, first=[0, 1, 2, 3, 4])
     assert sum(rows) == len(text)
     for first, found in enumerate(many):

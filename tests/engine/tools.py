@@ -11,10 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edgesteer import ControlVector, Model, Steering
 from edgesteer.engine.batch import Scheduler
+from edgesteer.engine.context import Context
 from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.plan import Plan, make_plan
 from edgesteer.engine.rows import GateState
@@ -248,3 +250,16 @@ class Latch:
     def go(self) -> None:
         """Let the engine go on."""
         self._go.set()
+
+
+def decoded_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collects how many rows each later decode call has."""
+    seen: list[int] = []
+    decode = Context.decode
+
+    def count(self: Context, n: int) -> int:
+        seen.append(n)
+        return decode(self, n)
+
+    monkeypatch.setattr(Context, "decode", count)
+    return seen

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesteer.measure import stats
+from edgesteer.measure.card.controls import ENDS
 from edgesteer.measure.card.raw import Condition, Raw
 from edgesteer.measure.card.styles import AGAINST, FOR
 from edgesteer.measure.propensity import steerability
@@ -186,7 +187,7 @@ def controlled(
             continue
         n = min(len(found), len(own))
         sign = 1.0 if found.mean() >= 0 else -1.0
-        keys = [(control["label"], end, "") for end in (-1.0, 1.0)]
+        keys = [(control["label"], end, "") for end in ENDS]
         costs = [cost.kl_mean for key in keys if (cost := frame.raw.damage.get(key))]
         sizes[control["label"]] = abs(float(found.mean()))
         each.append(

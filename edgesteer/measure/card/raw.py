@@ -164,10 +164,8 @@ def _damage(row: Mapping[str, Any]) -> Damage:
     own, perplexity, repetition = (
         _read_cost(row[key]) for key in ("own_p95", "perplexity", "repetition")
     )
-    if (
-        own is None and repetition is not None
-    ):  # an older card's infinity: both are measured or none
-        own = math.inf
+    if own is None and repetition is not None:
+        own = math.inf  # of an older card: both are measured or none
     return Damage(kl_mean, kl_p95, rise, own, perplexity, repetition)
 
 
