@@ -44,7 +44,7 @@ DEFAULT_CONTEXT = 4096
 #: sequences, and bytes of logits that one decode call computes.
 READING_CELLS = 1024
 READING_SEQUENCES = 128
-READING_LOGITS = 16 << 20
+READING_LOGITS = 32 << 20
 _SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "seed")
 
 
@@ -60,7 +60,7 @@ class Model(Reader):
         gpu_layers: int | None = None,
         threads: int | None = None,
         n_ctx: int = DEFAULT_CONTEXT,
-        n_seq: int = 4,
+        n_seq: int = 8,
         queue: int = 1024,
         flash_attention: bool | None = None,
         kv_type: str = "f16",

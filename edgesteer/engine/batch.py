@@ -2,7 +2,7 @@
 
 Knows nothing of prompts as text, of names of vectors or of who listens.
 
-Each turn of the loop feeds one chunk of one prompt, then one token of every sequence that is
+Each turn of the loop feeds a chunk of the prompts, then one token of every sequence that is
 writing. While all running sequences are steered alike they run in a native lane (llama.cpp's
 control vector, free); as soon as they differ, all move to a hooked lane, with their KV cache.
 """
@@ -196,8 +196,7 @@ class Scheduler:
         reading = [s for s in self._active if not s.decoding]
         writing = [s for s in self._active if s.decoding]
         if reading:
-            self._turn += 1
-            self._read_prompt(lane, reading[self._turn % len(reading)], shared=bool(writing))
+            self._read_prompts(lane, reading, SHARED_CHUNK if writing else ALONE_CHUNK)
         for alike in _by_adapter(writing):  # one adapter a decode call
             still = [s for s in alike if s.decoding]  # an earlier call may have set some back
             if still:
@@ -288,9 +287,22 @@ class Scheduler:
     def _lane_of(self, slot: Slot) -> Lane:
         return next(lane for lane in self._lanes.values() if slot in lane.slots)
 
-    def _read_prompt(self, lane: Lane, sequence: ActiveSequence, *, shared: bool) -> None:
+    def _read_prompts(self, lane: Lane, readers: list[ActiveSequence], room: int) -> None:
+        """Feed ``room`` tokens of prompts; of many short ones all, so that they go on together."""
+        self._turn += 1
+        first = self._turn % len(readers)
+        for sequence in readers[first:] + readers[:first]:
+            if sequence.slot is None or sequence.slot not in lane.slots or sequence.cancelled:
+                continue  # it was set back for want of room, or is to end
+            before = sequence.fed
+            self._read_prompt(lane, sequence, room)
+            room -= max(sequence.fed - before, 1)
+            if room <= 0:
+                return
+
+    def _read_prompt(self, lane: Lane, sequence: ActiveSequence, chunk: int) -> None:
         try:
-            ready = lane.prefill(sequence, SHARED_CHUNK if shared else ALONE_CHUNK)
+            ready = lane.prefill(sequence, chunk)
         except Cancelled:
             return  # the next turn ends it, or tries again for those not cancelled
         except ContextFullError as error:

@@ -74,8 +74,7 @@ class NeutralText:
             self._plain = self._read(lambda _, logits: Reference.of(logits), [None])
 
         def compare(i: int, logits: FloatArray) -> tuple[Wide, Wide]:
-            plain, following = self._plain[i % n], self.tokens[i % n][2:]
-            return plain.kl(logits), plain.rise(logits, following)
+            return self._plain[i % n].compare(logits, self.tokens[i % n][2:])
 
         rows = self._read(compare, steers)
         return [_text_damage(rows[i * n : i * n + n]) for i in range(len(steers))]

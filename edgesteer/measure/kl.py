@@ -45,27 +45,33 @@ class Reference:
         return cls(x)
 
     def kl(self, logits: FloatArray) -> Wide:
-        """``KL(steered || plain)`` of each row of steered logits; infinite where they overflowed.
+        """``KL(steered || plain)`` of each steered row; infinite where numbers overflowed."""
+        return self.compare(logits)[0]
+
+    def compare(self, logits: FloatArray, following: Sequence[int] = ()) -> tuple[Wide, Wide]:
+        """Both costs of steered logits ``[n, n_vocab]``, infinite where they overflowed.
+
+        Returns:
+            ``KL(steered || plain)`` of each row, float64 ``[n]``; and the nats by which steered
+            logits find each following token more surprising than plain, float64
+            ``[len(following)]``: one token a row, or fewer.
 
         sum_i w_i (x_i - b_i) / Z - log Z, with x the shifted steered logits, w their exponentials,
-        Z the sum of w and b the plain log-probabilities: few passes over a large vocabulary.
+        Z the sum of w and b the plain log-probabilities. Row by row, so that a row of a large
+        vocabulary stays in the processor's cache from one pass to the next.
         """
-        x = logits - logits.max(axis=-1, keepdims=True)
-        weights = np.exp(x)
-        total = weights.sum(axis=-1, dtype=np.float64)
-        x -= self.logs
-        with np.errstate(invalid="ignore"):
-            mean = np.einsum("ij,ij->i", weights, x).astype(np.float64) / total
-            rows = mean - np.log(total)
-        return np.where(np.isfinite(rows), np.maximum(rows, 0.0), np.inf)
-
-    def rise(self, logits: FloatArray, following: Sequence[int]) -> Wide:
-        """Nats by which steered logits find each following token more surprising than plain.
-
-        ``following`` has one token a row, or fewer: rows without one are left out.
-        """
-        n, rows = len(following), np.arange(len(following))
-        x = logits[:n] - logits[:n].max(axis=-1, keepdims=True)
-        steered = x[rows, following] - np.log(np.exp(x).sum(axis=-1, dtype=np.float64))
-        rise = self.logs[rows, following].astype(np.float64) - steered
-        return np.where(np.isfinite(rise), rise, np.inf)
+        costs, rises = np.empty(len(logits)), np.empty(len(following))
+        for i, (row, plain) in enumerate(zip(logits, self.logs, strict=True)):
+            x = row - row.max()
+            weights = np.exp(x)
+            total = weights.sum(dtype=np.float64)
+            if i < len(following):
+                token = following[i]
+                rises[i] = np.float64(plain[token]) - np.float64(x[token]) + np.log(total)
+            with np.errstate(invalid="ignore"):
+                x -= plain
+                costs[i] = np.float64(np.dot(weights, x)) / total - np.log(total)
+        return (
+            np.where(np.isfinite(costs), np.maximum(costs, 0.0), np.inf),
+            np.where(np.isfinite(rises), rises, np.inf),
+        )

@@ -38,7 +38,7 @@ def test_kl_is_zero_for_equals_and_matches_the_definition(scale: float) -> None:
 def test_the_rise_is_the_difference_of_surprises() -> None:
     p, q = _rows(0), _rows(1)
     a, b = log_softmax(p), log_softmax(q)
-    assert Reference.of(q).rise(p, [7, 8]) == pytest.approx(
+    assert Reference.of(q).compare(p, [7, 8])[1] == pytest.approx(
         [b[0, 7] - a[0, 7], b[1, 8] - a[1, 8]], abs=1e-5
     )
 
