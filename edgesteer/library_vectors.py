@@ -15,18 +15,11 @@ from typing import TYPE_CHECKING
 from edgesteer.errors import (
     EdgesteerError,
     InputError,
-    NotFoundError,
     VectorFileError,
     VectorMismatchError,
 )
-from edgesteer.names import (
-    NUMBER,
-    OPERATIONS,
-    check_file_name,
-    did_you_mean,
-    looks_like_path,
-    slug,
-)
+from edgesteer.names import check_file_name, looks_like_path, slug
+from edgesteer.not_there import other_file, vector_not_there
 
 if TYPE_CHECKING:
     from edgesteer.identity import ModelIdentity
@@ -80,6 +73,8 @@ class VectorShelf:
         """
         path = Path(name_or_path).expanduser()
         if looks_like_path(name_or_path, ".gguf") and path.is_file():
+            if (other := other_file(name_or_path)) is not None:
+                raise other
             return path
         return self.find_named_vector(name_or_path, for_model)
 
@@ -87,7 +82,7 @@ class VectorShelf:
         """As find_vector, by name alone: what lies outside the library is never found."""
         found = self._vectors_called(name)
         if not found:
-            raise self._no_vector(name)
+            raise vector_not_there(name, self.vector_names(), builtin_traits())
         return found[0] if for_model is None else _fitting(name, found, for_model)
 
     def load_vector(
@@ -156,30 +151,6 @@ class VectorShelf:
         inside = path.relative_to(self.vectors_folder).with_suffix("")
         twins = [file for file in self._vector_files() if file.name == path.name]
         return inside.name if len(twins) == 1 else inside.as_posix()
-
-    def _no_vector(self, name: str) -> NotFoundError:
-        if looks_like_path(name, ".gguf"):
-            return NotFoundError(f"there is no vector file {name}", "check the path")
-        if name in builtin_traits():
-            return NotFoundError(
-                f"no vector {name!r} in the library yet; {name} is a built-in trait",
-                f"edgesteer extract {name} -m MODEL",
-            )
-        head, colon, tail = name.partition(":")
-        if colon and NUMBER.fullmatch(tail):
-            return NotFoundError(
-                f"no vector {name!r}", f"= stands before a strength: {head}={tail}"
-            )
-        if colon and (near := did_you_mean(head, OPERATIONS)):
-            return NotFoundError(f"no vector {name!r}, nor an operation {head!r}", near)
-        known = self.vector_names()
-        near = did_you_mean(name, [*known, *builtin_traits()])
-        cure = (
-            "edgesteer vectors list shows what there is"
-            if known
-            else f"edgesteer extract {next(iter(builtin_traits()), 'FILE')} -m MODEL makes one"
-        )
-        return NotFoundError(f"no vector {name!r} in the library", f"{near} {cure}".strip())
 
 
 def builtin_traits() -> dict[str, Path]:

@@ -79,6 +79,7 @@ _LAYER = re.compile(r"[0-9]{1,6}")
 _GATE = re.compile(rf"(?P<name>{NAME})(?P<sign>[<>])(?P<threshold>[^\s@]+)(?:@(?P<layer>.*))?")
 _LAST = re.compile(r"last:([0-9]{1,9})")
 _WINDOW = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+_LIST = re.compile(r"[^,;]+[,;]\s*[^\d\s].*")  # 1,happy=2: terms as other tools part them
 _LONGEST = 1 << 16
 _SHAPE = "write NAME=STRENGTH@LAYERS, such as calm=1.2@8-16; terms are separated by spaces"
 
@@ -189,7 +190,12 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def _no_number(value: object, what: str) -> SteeringError:
-    return SteeringError(f"{what} must be a finite number, not {shown(value)}", "write 1.2 or -0.5")
+    hint = "write 1.2 or -0.5"
+    if isinstance(value, str) and _LIST.fullmatch(value):
+        hint = "terms are separated by blanks: calm=1 happy=0.5"
+    elif isinstance(value, str) and NUMBER.fullmatch(point := value.replace(",", ".")):
+        hint = f"write {point}"
+    return SteeringError(f"{what} must be a finite number, not {shown(value)}", hint)
 
 
 def _term(match: re.Match[str]) -> dict[str, Any]:

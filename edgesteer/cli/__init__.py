@@ -17,6 +17,7 @@ _COMMANDS = {
     "chat": "edgesteer.cli.chat:chat",
     "run": "edgesteer.cli.run:run",
     "compare": "edgesteer.cli.compare:compare",
+    "traits": "edgesteer.cli.traits:traits",
     "extract": "edgesteer.cli.extract:extract",
     "evaluate": "edgesteer.cli.evaluate:evaluate",
     "monitor": "edgesteer.cli.monitor:monitor",

@@ -19,7 +19,7 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.errands import Errands
 from edgesteer.engine.forward import Forward
 from edgesteer.engine.inbox import Inbox
-from edgesteer.engine.lane import Lane, Slot
+from edgesteer.engine.lane import Lane, Slot, by_adapter
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.parked import Parked
 from edgesteer.engine.plan import Plan
@@ -197,7 +197,7 @@ class Scheduler:
         writing = [s for s in self._active if s.decoding]
         if reading:
             self._read_prompts(lane, reading, SHARED_CHUNK if writing else ALONE_CHUNK)
-        for alike in _by_adapter(writing):  # one adapter a decode call
+        for alike in by_adapter(writing):  # one adapter a decode call
             still = [s for s in alike if s.decoding]  # an earlier call may have set some back
             if still:
                 self._write(lane, sorted(still, key=lambda s: s.slot.index))
@@ -396,11 +396,3 @@ class Scheduler:
         if self._forward is not None:
             self._forward.context.close()
             self._forward = None
-
-
-def _by_adapter(sequences: Sequence[ActiveSequence]) -> list[list[ActiveSequence]]:
-    """The sequences, those together whose weights are edited alike."""
-    groups: dict[Any, list[ActiveSequence]] = {}
-    for sequence in sequences:
-        groups.setdefault(sequence.plan.adapter, []).append(sequence)
-    return list(groups.values())

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from edgesteer.errors import InputError, VectorMismatchError
+from edgesteer.errors import InputError, StrengthWarning, VectorMismatchError
 from edgesteer.measure.card import parts
 from edgesteer.measure.card.alternatives import ALTERNATIVES, ask_alternatives, check_alternatives
 from edgesteer.measure.card.asker import Asker, Progress
@@ -85,9 +86,11 @@ def evaluate(
     raw = Raw()
     asker = Asker(model, settings, raw, progress, asked_mode)
     notes = [f"{s.name}: {note}" for s in subjects for note in s.notes]
-    facts = _ask_all(asker, subjects, kinds, notes)
-    if also is not None:
-        parts.ask_quantisation(asker, subjects, also, second)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StrengthWarning)  # it goes beyond the band on purpose
+        facts = _ask_all(asker, subjects, kinds, notes)
+        if also is not None:
+            parts.ask_quantisation(asker, subjects, also, second)
     _take_cosines(asker, subjects, refusing, notes)
     raw.facts |= {
         "model": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,15 @@ import pytest
 
 from convert.pairs import ContrastPairs
 from edgesteer import ControlVector, Model, Steering
-from edgesteer.errors import EngineError, InputError, NotFoundError, PairsError, SteeringError
+from edgesteer.calibration import Calibration
+from edgesteer.errors import (
+    EngineError,
+    InputError,
+    NotFoundError,
+    PairsError,
+    SteeringError,
+    StrengthWarning,
+)
 from edgesteer.library import builtin_traits
 from edgesteer.measure.card.alternatives import ask_alternatives
 from edgesteer.measure.card.asker import Asker
@@ -107,6 +116,21 @@ def test_the_same_seed_gives_the_same_card(
         assert two.raw.margins[condition] == pytest.approx(values, abs=1e-4)
     other = evaluate(tiny_model, planted, questions=letters, settings=replace(settings, seed=1))
     assert other.raw.items["letters"] != one.raw.items["letters"]
+
+
+def test_only_a_strength_that_was_asked_for_is_warned_about(
+    tiny_model: Model, planted: ControlVector, letters: QuestionSet
+) -> None:
+    """What the measuring itself does beyond the calibrated band is meant."""
+    banded = planted.scaled(0.3).with_(calibration=Calibration(-1.2, 1.2))
+    settings = replace(BARE, styles=(), strengths=(-2.0, -1.0, 0.0, 1.0, 2.0))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        evaluate(tiny_model, banded, questions=letters, settings=settings)
+        assert [str(w.message) for w in seen] == []
+        evaluate(tiny_model, banded * 2.0, questions=letters, settings=settings)
+    assert {w.category for w in seen} == {StrengthWarning}
+    assert all("=2 lies outside" in str(w.message) for w in seen)
 
 
 def test_questions_that_are_the_pairs_reach_the_verdict(
