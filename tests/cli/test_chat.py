@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, Recipe, Steering
 from edgesteer.cli.chat.commands import COMMANDS
-from edgesteer.cli.chat.dial import Dial
+from edgesteer.cli.chat.dial import Dial, read_keys, typed_on
 from edgesteer.cli.chat.session import ChatSession
 from edgesteer.cli.chat.terminal import candidates, converse
 from edgesteer.cli.chat.wrap import WordWrap
@@ -333,6 +333,92 @@ def test_arrow_keys_turn_the_steering_of_a_running_answer(
     assert session.chat.steer["calm"] == pytest.approx(1.1)
     assert turned == [" ⟨calm 1.1⟩ "]
     assert dials[0].typed == "next"
+
+
+def test_other_keys_leave_no_trace_and_backspace_takes_back() -> None:
+    assert read_keys(b"ab\x1b[D\x1b[3~\x1bOP\x7fc\r") == (0, "ab\x7fc\n")
+    assert typed_on("one\n", "\x7f\x7ftwo\b") == "one\ntw"
+
+
+def test_lines_entered_during_an_answer_are_said_one_after_another(
+    session: ChatSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from prompt_toolkit.input import create_pipe_input
+    from prompt_toolkit.output import DummyOutput
+
+    made: list[Dial] = []
+
+    class Typing(Dial):
+        """As if this was typed while the first answer was written."""
+
+        def __init__(self, turn: Callable[[int], None]) -> None:
+            super().__init__(turn, fd=None)
+            self.typed = "" if len(made) != 1 else "and snow?\n/off\nand th"
+            made.append(self)
+
+    monkeypatch.setattr("edgesteer.cli.chat.terminal.Dial", Typing)
+    with create_pipe_input() as keys:
+        keys.send_text("rain?\r" + "en?\r" + "\x04")
+        converse(session, source=keys, output=DummyOutput())
+    said = [m["content"] for m in session.chat.messages if m["role"] == "user"]
+    assert said == ["rain?", "and snow?", "and then?"]
+    assert session.chat.messages[-1]["content"] == "You said: and then?"  # /off was done before
+    assert "> and snow?\n> /off\n" in capsys.readouterr().out
+
+
+def test_compare_shows_what_both_have_said_so_far(
+    session: ChatSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keys that are typed meanwhile do not reach the screen."""
+    entered: list[str] = []
+
+    class Quiet:
+        def __enter__(self) -> None:
+            entered.append("in")
+
+        def __exit__(self, *_: object) -> None:
+            entered.append("out")
+
+    shown: list[list[str]] = []
+
+    class Live:
+        def __init__(self, get_renderable: Callable[[], object], **_: object) -> None:
+            self.draw = get_renderable
+
+        def __enter__(self) -> None:
+            assert entered == ["in"]
+            self.draw()
+
+        def __exit__(self, *_: object) -> None:
+            self.draw()
+
+    def grid(titles: Sequence[str], texts: Sequence[str]) -> None:
+        shown.append([f"{title}: {text}" for title, text in zip(titles, texts, strict=True)])
+
+    monkeypatch.setattr("rich.live.Live", Live)
+    monkeypatch.setattr("edgesteer.cli._columns.grid", grid)
+    session.live = lambda _turn: Quiet()
+    session.writer = TerminalWriter()
+    session.handle("/compare Rain?")
+    assert shown[-1] == ["plain: You said: Rain?", "calm=1: You said: Rain? [calm=1]"]
+    assert entered == ["in", "out"]
+
+
+@pytest.mark.parametrize("columns", [40, 100, 200])
+def test_help_and_notes_break_between_words(
+    session: ChatSession,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    session.writer = TerminalWriter()
+    session.handle("/help")
+    session.writer.note("word " * 60)
+    told = capsys.readouterr().err
+    assert max(map(len, told.splitlines())) <= columns
+    for command in COMMANDS.values():
+        assert " ".join(command.help.split()) in " ".join(told.split())
 
 
 def test_the_dial_does_nothing_without_a_terminal() -> None:

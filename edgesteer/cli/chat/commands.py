@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -100,7 +101,9 @@ def _compare(session: ChatSession, text: str) -> None:
         chat.messages = chat.messages[:number]
     plain, steered = chat.compare(text, watch=None)
     titles = ["plain", str(chat.steering)]
-    if not session.writer.side_by_side(titles, [plain, steered]):
+    with session.live(lambda _steps: None):  # what is typed meanwhile waits
+        finished = session.writer.side_by_side(titles, [plain, steered])
+    if not finished:
         session.writer.note("stopped")
 
 
@@ -175,8 +178,11 @@ def _clear(session: ChatSession, _text: str) -> None:
 @_command("/help", "this list")
 def _help(session: ChatSession, _text: str) -> None:
     width = max(len(command.usage) for command in COMMANDS.values())
+    longest = max(len(command.help) for command in COMMANDS.values())
+    wide = width + 2 + longest <= shutil.get_terminal_size().columns
     for command in COMMANDS.values():
-        session.writer.note(f"{command.usage.ljust(width)}  {command.help}")
+        usage = f"{command.usage.ljust(width)}  " if wide else f"{command.usage}\n    "
+        session.writer.note(usage + command.help)
 
 
 @_command("/quit", "leave (also Ctrl-D)")

@@ -53,6 +53,7 @@ class ChatSession:
         self.make_readable: Callable[[Sequence[str]], None] = lambda _watch: None
         self.last: Reply | None = None
         self.gauge = Gauge({})  # what the last answer read
+        self._used: dict[int, int] = {}  # tokens, by the number of messages
         self.turned = ""  # the vector that was turned last: the arrow keys turn it further
         #: what is entered while an answer is written, given what a step of the arrow keys does
         self.live: Callable[[Callable[[int], None]], AbstractContextManager[object]] = (
@@ -99,6 +100,8 @@ class ChatSession:
         with self.live(lambda steps: marks.append(self.turn(steps))):
             finished = follow(stream, piece, read if gauge.readouts else None)
         self.last, self.gauge = stream.reply, gauge
+        usage = self.last.usage
+        self._used[len(self.chat.messages)] = usage.prompt_tokens + usage.completion_tokens
         self.writer.end(stream.reply)
         for line in gauge.lines(self._added(gauge)):
             self.writer.note(line)
@@ -163,10 +166,8 @@ class ChatSession:
         return text if self.chat.enabled or text == "none" else f"off ({text})"
 
     def used(self) -> int:
-        """Tokens of the context that the conversation fills."""
-        if self.last is None:
-            return 0
-        return self.last.usage.prompt_tokens + self.last.usage.completion_tokens
+        """Tokens of the context that the conversation fills, as of its last answer."""
+        return self._used.get(len(self.chat.messages), 0)
 
     def status(self) -> str:
         """The status bar: model, steering, what is watched, speed, context."""

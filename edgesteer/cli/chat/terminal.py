@@ -58,22 +58,28 @@ def converse(
         dial = Dial(turn)
         return dial
 
-    if source is None:
-        session.live = live
+    session.live = live
     click.secho(
         "Up and Down turn the steering while an answer is written, Ctrl-C stops it;\n"
         "Alt-Enter makes a new line, Ctrl-D leaves, /help lists commands",
         err=True,
         dim=True,
     )
+    ahead = ""  # typed while answers were written
     while True:
-        try:
-            ahead, dial.typed = dial.typed, ""
-            text = line.prompt("> ", default=ahead)
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return
+        ahead, dial.typed = ahead + dial.typed, ""
+        text, entered, rest = ahead.partition("\n")
+        if entered:
+            ahead = rest
+            click.echo(f"> {text}")
+        else:
+            try:
+                text, ahead = line.prompt("> ", default=ahead), ""
+            except KeyboardInterrupt:
+                ahead = ""
+                continue
+            except EOFError:
+                return
         if not session.handle(text):
             return
 

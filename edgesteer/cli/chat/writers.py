@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from edgesteer.cli._stream import follow
 from edgesteer.cli.chat.wrap import ShadedWrap
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgesteer.errors import EdgesteerError
     from edgesteer.model import Model, Reply, Stream
 
@@ -111,6 +114,17 @@ class TerminalWriter(PlainWriter):
         self._flush()
         super().error(error)
 
+    def note(self, text: str) -> None:
+        """Something for the person, broken between words."""
+        width = shutil.get_terminal_size().columns
+        lines = (
+            textwrap.wrap(
+                line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+            for line in text.split("\n")
+        )
+        super().note("\n".join("\n".join(wrapped) for wrapped in lines))
+
     def _flush(self) -> None:
         click.echo(self._wrap.rest(), nl=False)
         self._wrap = ShadedWrap(shutil.get_terminal_size().columns)
@@ -125,17 +139,14 @@ class TerminalWriter(PlainWriter):
         console = Console(highlight=False)
         if console.width < NARROWEST * len(streams):
             return super().side_by_side(titles, streams)
-        texts = [""] * len(streams)
         finished = True
-        with Live(
-            console=console, get_renderable=lambda: grid(titles, texts), refresh_per_second=10
-        ):
-            for number, stream in enumerate(streams):
+
+        def picture() -> Table:
+            return grid(titles, [stream.job.text for stream in streams])
+
+        with Live(console=console, get_renderable=picture, refresh_per_second=10):
+            for stream in streams:
                 if not finished:
                     stream.cancel()
-
-                def add(piece: str, number: int = number) -> None:
-                    texts[number] += piece
-
-                finished = follow(stream, add) and finished
+                finished = follow(stream, lambda _piece: None) and finished
         return finished
