@@ -170,7 +170,7 @@ def gate_layer(gate: Gate, vector: ControlVector, name: str, first: int, n_layer
     """
     readout = gate_readout(gate, vector)
     if readout is not None:
-        return _layer_of(readout, gate, name, first)
+        return _layer_of(readout, gate, name, first, n_layer)
     usable = [n for n in vector.layers if n < first]
     if gate.layer is None:
         wanted = vector.recommended.resolve(n_layer) if vector.recommended else ()
@@ -187,7 +187,7 @@ def gate_layer(gate: Gate, vector: ControlVector, name: str, first: int, n_layer
     )
 
 
-def _layer_of(readout: Readout, gate: Gate, name: str, first: int) -> int:
+def _layer_of(readout: Readout, gate: Gate, name: str, first: int, n_layer: int) -> int:
     at = readout.layer
     if gate.layer not in (None, at):
         raise LayerError(
@@ -197,10 +197,11 @@ def _layer_of(readout: Readout, gate: Gate, name: str, first: int) -> int:
             f"{gate.layer}), or write unit=raw for a threshold in raw units",
         )
     if at >= first:
+        later = f"steer later layers, such as @{at + 1}-{n_layer - 1}; or " * (at + 1 < n_layer)
         raise LayerError(
             f"the gate {gate} is read at layer {at}, where the read-out of {gate.vector} was "
             f"fitted: not below layer {first} where {name} starts",
-            f"start {name} later, or fit the read-out below it: edgesteer monitor {gate.vector} "
-            f"--fit --layers 1-{first - 1}",
+            f"{later}fit the read-out below it, in place of the one that is kept: "
+            f"edgesteer monitor {gate.vector} --fit --layers 1-{first - 1}",
         )
     return at

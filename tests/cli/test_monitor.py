@@ -163,6 +163,7 @@ def test_a_read_out_is_fitted_and_kept(
     assert kept.threshold == told["point"]["threshold"]
     shown = invoke("monitor", "early", *options, *common)
     assert "at work    threshold" in shown.stdout
+    assert f"in place of the read-out {kept}" in shown.stderr
     assert "next: edgesteer chat --watch early" in shown.stderr
     facts = json.loads(invoke("vectors", "show", "early", "--json").stdout)
     assert facts["meta"]["readout"]["layer"] == kept.layer

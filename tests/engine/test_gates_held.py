@@ -213,6 +213,14 @@ def test_a_score_that_can_not_be_read_is_refused(
     assert caught.value.hint  # type: ignore[attr-defined]
 
 
+def test_a_score_above_its_term_says_which_layers_would_do(tiny_model: Model) -> None:
+    """The layers that the hint names are taken."""
+    with pytest.raises(LayerError) as caught:
+        tiny_model.bind(steering("v=1@1-2?if=g>0", v=vector(1, 2), g=KEPT))
+    assert "such as @2-3; or fit the read-out below it" in caught.value.hint
+    tiny_model.bind(steering("v=1@2-3?if=g>0", v=vector(2, 3), g=KEPT))
+
+
 @pytest.mark.parametrize(
     ("positions", "scope", "fits"),
     [

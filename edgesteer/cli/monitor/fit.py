@@ -34,6 +34,7 @@ def fit(watch: str, options: Mapping[str, Any]) -> None:
     library = Library()
     with opened(options, library) as model:
         path, vector = the_vector(watch, library, model)
+        before = _kept(vector)
         examples = load_examples(source_of(vector, options), positive_label=options["positive"])
         with progress_bars() as advance:
             readout = fit_readout(
@@ -53,7 +54,20 @@ def fit(watch: str, options: Mapping[str, Any]) -> None:
     else:
         _print(readout, examples)
         click.echo(path)
+    if before is not None:
+        _show.note(f"in place of the read-out {before}")
     _show.note(f"next: edgesteer chat --watch {watch}")
+
+
+def _kept(vector: ControlVector) -> Readout | None:
+    """The read-out that is kept with the vector so far, if it can be read."""
+    from edgesteer.errors import EdgesteerError
+    from edgesteer.monitor.readout import Readout
+
+    try:
+        return Readout.of(vector)
+    except EdgesteerError:
+        return None
 
 
 @contextmanager
