@@ -90,7 +90,7 @@ def fast_name(library: Library) -> str:
     return f"smollm2@{table.format}" if table.format else "smollm2"
 
 
-def make_work(model: Model, library: Library, *, n_items: int = 12) -> CandidateWork:
+def make_work(model: Model, library: Library, *, n_items: int = 16) -> CandidateWork:
     """The jobs' common part: a vector of the trait, its items, default settings."""
     from convert.capture.llama import LlamaCapture
     from convert.extract import extract

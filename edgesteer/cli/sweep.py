@@ -51,7 +51,7 @@ _MODES = ("whole", "sum", "letters", "yes-no")
 @click.option(
     "--max-items",
     type=click.IntRange(min=2),
-    default=12,
+    default=16,
     show_default=True,
     metavar="N",
     help="Validation items to choose by; the test items are all asked.",
