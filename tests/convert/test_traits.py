@@ -46,12 +46,11 @@ def test_a_trait_is_complete(name: str) -> None:
     assert len(pairs) >= 30
     assert len(pairs.heldout) >= 10
     assert len(pairs.questions) >= 18
-    assert len(questions.test.items) >= 6
-    assert len(questions.validation.items) >= 6
+    assert len(questions.validation.items) == 16
+    assert len(questions.test.items) == (16 if name in OF_PROMPTS else 32)
     assert find_score(pairs.score).name == questions.score
     if name not in OF_PROMPTS:
         assert len(pairs.personas) >= 5
-        assert len(questions.test.items) >= 12
 
 
 @pytest.mark.parametrize("name", TRAITS)
