@@ -60,7 +60,7 @@ class Model(Reader):
         gpu_layers: int | None = None,
         threads: int | None = None,
         n_ctx: int = DEFAULT_CONTEXT,
-        n_seq: int = 8,
+        n_seq: int = 4,
         queue: int = 1024,
         flash_attention: bool | None = None,
         kv_type: str = "f16",

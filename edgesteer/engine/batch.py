@@ -2,8 +2,8 @@
 
 Knows nothing of prompts as text, of names of vectors or of who listens.
 
-Each turn of the loop feeds a chunk of the prompts, then one token of every sequence that is
-writing. While all running sequences are steered alike they run in a native lane (llama.cpp's
+Each turn of the loop feeds one token of every sequence that is writing, then a chunk of the
+prompts. While all running sequences are steered alike they run in a native lane (llama.cpp's
 control vector, free); as soon as they differ, all move to a hooked lane, with their KV cache.
 """
 
@@ -19,11 +19,12 @@ from edgesteer.engine.context import Context
 from edgesteer.engine.errands import Errands
 from edgesteer.engine.forward import Forward
 from edgesteer.engine.inbox import Inbox
-from edgesteer.engine.lane import Lane, Slot, by_adapter
+from edgesteer.engine.lane import Lane, Slot
 from edgesteer.engine.llama import Weights
 from edgesteer.engine.parked import Parked
 from edgesteer.engine.plan import Plan
-from edgesteer.engine.sequence import ActiveSequence, common_prefix
+from edgesteer.engine.sequence import ActiveSequence, by_adapter
+from edgesteer.engine.waiting import better_waits
 from edgesteer.engine.writer import Writer
 from edgesteer.errors import Cancelled, ContextFullError, EngineError, ModelError
 
@@ -33,8 +34,8 @@ T = TypeVar("T")
 #: Prompt tokens fed between two tokens of the others, so that nobody's stream stalls for long.
 SHARED_CHUNK = 128
 ALONE_CHUNK = 512
-#: As many tokens in common with a prompt that is being read make a sequence wait for it.
-WORTH_WAITING = 16
+#: What a decode call of few tokens takes, counted in tokens of a long one.
+LEAST_CHUNK = 16
 
 
 class Scheduler:
@@ -193,40 +194,26 @@ class Scheduler:
         lane = self._choose_lane()
         if lane is None:
             return
-        reading = [s for s in self._active if not s.decoding]
         writing = [s for s in self._active if s.decoding]
-        if reading:
-            self._read_prompts(lane, reading, SHARED_CHUNK if writing else ALONE_CHUNK)
         for alike in by_adapter(writing):  # one adapter a decode call
             still = [s for s in alike if s.decoding]  # an earlier call may have set some back
             if still:
                 self._write(lane, sorted(still, key=lambda s: s.slot.index))
+        reading = [s for s in self._active if not s.decoding]
+        if reading:
+            self._read_prompts(lane, reading, SHARED_CHUNK if writing else ALONE_CHUNK)
 
     def _admit(self) -> None:
+        slots = self._lane.slots if self._lane is not None else []
         for sequence in list(self._waiting):
             if (self._crowded and self._active) or len(self._active) >= self._n_slots:
                 return
-            if self._shares_what_is_being_read(sequence):
+            if better_waits(sequence, self._active, slots):
                 continue
             self._waiting.remove(sequence)
             self._inbox.count_waiting(-1)
             sequence.started = sequence.started or time.perf_counter()
             self._active.append(sequence)
-
-    def _shares_what_is_being_read(self, sequence: ActiveSequence) -> bool:
-        """Whether waiting a little saves reading a beginning that another is reading just now."""
-        readers = [s for s in self._active if not s.decoding]
-        if not readers:
-            return False
-        stamps = sequence.wanted_stamps()
-        for reader in readers:
-            n = common_prefix(sequence.tokens[:-1], reader.tokens)
-            if n - reader.fed < WORTH_WAITING:
-                continue
-            n = common_prefix(stamps[:n], reader.wanted_stamps()[:n])
-            if n - reader.fed >= WORTH_WAITING:
-                return True
-        return False
 
     def _set_back(self, lane: Lane, sequence: ActiveSequence) -> None:
         """Let an active sequence wait again, before all others; what it has read may be lost."""
@@ -292,11 +279,13 @@ class Scheduler:
         self._turn += 1
         first = self._turn % len(readers)
         for sequence in readers[first:] + readers[:first]:
-            if sequence.slot is None or sequence.slot not in lane.slots or sequence.cancelled:
-                continue  # it was set back for want of room, or is to end
+            if sequence.cancelled:
+                continue
             before = sequence.fed
             self._read_prompt(lane, sequence, room)
-            room -= max(sequence.fed - before, 1)
+            room -= max(sequence.fed - before, LEAST_CHUNK)
+            if sequence.decoding:  # from here on somebody waits for a next token
+                room = min(room, SHARED_CHUNK)
             if room <= 0:
                 return
 

@@ -284,11 +284,3 @@ class Lane:
         for slot, start in starts:
             if not self.context.drop(slot.index, start):
                 self.reset(slot)
-
-
-def by_adapter(sequences: Sequence[ActiveSequence]) -> list[list[ActiveSequence]]:
-    """The sequences, those together whose weights are edited alike."""
-    groups: dict[object, list[ActiveSequence]] = {}
-    for sequence in sequences:
-        groups.setdefault(sequence.plan.adapter, []).append(sequence)
-    return list(groups.values())

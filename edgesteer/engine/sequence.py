@@ -237,3 +237,11 @@ class ActiveSequence:
         self._close_segment(n)
         whole = Trace(tuple(self.tokens[:n]), tuple(self.wanted_stamps()[:n]), tuple(self.segments))
         return replace(whole.common(self.tokens), gates=self.gates)
+
+
+def by_adapter(sequences: Sequence[ActiveSequence]) -> list[list[ActiveSequence]]:
+    """The sequences, those together whose weights are edited alike."""
+    groups: dict[object, list[ActiveSequence]] = {}
+    for sequence in sequences:
+        groups.setdefault(sequence.plan.adapter, []).append(sequence)
+    return list(groups.values())

@@ -13,9 +13,7 @@ import pytest
 
 from edgesteer import Busy, EngineError, InputError, Job, Model, ModelError, NotFoundError
 from edgesteer.engine import ops
-from edgesteer.engine.batch import SHARED_CHUNK
 from edgesteer.engine.context import Context
-from edgesteer.engine.lane import Lane
 
 from .tools import PROMPT, Latch, greedy_text, steering, vector
 
@@ -77,41 +75,6 @@ def test_nobody_waits_for_a_long_prompt_to_be_read(open_tiny: OpenTiny) -> None:
     assert reader.result().usage.prompt_tokens == 3001
     assert seen[0] > 15
     assert writer.result().text == greedy_text(model, PROMPT, 40)
-
-
-@pytest.mark.parametrize(("n", "turns"), [(10, 1), (100, 2)])
-def test_short_prompts_are_read_in_one_turn_and_long_ones_in_several(
-    open_tiny: OpenTiny, monkeypatch: pytest.MonkeyPatch, n: int, turns: int
-) -> None:
-    """Beside a stream no turn reads much more than a chunk."""
-    model, latch = open_tiny(n_ctx=4096), Latch(2)
-    writer = model.start(PROMPT, temperature=0, max_tokens=30, on_piece=latch)
-    latch.wait()
-    read: list[int] = []  # prompt tokens between two tokens of the stream
-    prefill, step = Lane.prefill, Lane.step
-
-    def count(self: Lane, sequence: Any, chunk: int) -> bool:
-        before = sequence.fed
-        ready = prefill(self, sequence, chunk)
-        read[-1] += sequence.fed - before
-        return ready
-
-    def turn(self: Lane, sequences: Any) -> None:
-        step(self, sequences)
-        read.append(0)
-
-    monkeypatch.setattr(Lane, "prefill", count)
-    monkeypatch.setattr(Lane, "step", turn)
-    read.append(0)
-    texts = [letter * n for letter in "wxyz"[: 256 // n]]
-    jobs = [model.start(text, raw=True, temperature=0, max_tokens=1) for text in texts]
-    latch.go()
-    for job in (*jobs, writer):
-        job.result()
-    fed = [tokens for tokens in read if tokens]
-    assert sum(fed) == len(texts) * n  # the stream holds the token of the beginning
-    assert len(fed) == turns
-    assert max(fed) <= SHARED_CHUNK
 
 
 def test_calling_from_many_threads(tiny_model: Model) -> None:
