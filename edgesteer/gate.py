@@ -5,6 +5,7 @@ Does not know how a gate is carried out (engine/rows.py).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -197,11 +198,15 @@ def _layer_of(readout: Readout, gate: Gate, name: str, first: int, n_layer: int)
             f"{gate.layer}), or write unit=raw for a threshold in raw units",
         )
     if at >= first:
-        later = f"steer later layers, such as @{at + 1}-{n_layer - 1}; or " * (at + 1 < n_layer)
+        cures = []
+        if at + 1 < n_layer:
+            cures.append(f"steer later layers, such as @{at + 1}-{n_layer - 1}")
+        if first > 1:
+            fit = f"edgesteer monitor {shlex.quote(gate.vector)} --fit --layers 1-{first - 1}"
+            cures.append(f"fit the read-out below, in place of the one that is kept: {fit}")
         raise LayerError(
             f"the gate {gate} is read at layer {at}, where the read-out of {gate.vector} was "
             f"fitted: not below layer {first} where {name} starts",
-            f"{later}fit the read-out below it, in place of the one that is kept: "
-            f"edgesteer monitor {gate.vector} --fit --layers 1-{first - 1}",
+            "; or ".join(cures) or f"fit the read-out lower, and start {name} later",
         )
     return at

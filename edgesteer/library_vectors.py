@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from edgesteer.errors import (
     EdgesteerError,
     InputError,
+    NotFoundError,
     VectorFileError,
     VectorMismatchError,
 )
@@ -72,10 +73,11 @@ class VectorShelf:
         Raises NotFoundError, or VectorMismatchError when all of that name are for other models.
         """
         path = Path(name_or_path).expanduser()
-        if looks_like_path(name_or_path, ".gguf") and path.is_file():
-            if (other := other_file(name_or_path)) is not None:
-                raise other
+        other = other_file(name_or_path)
+        if other is None and looks_like_path(name_or_path, ".gguf") and path.is_file():
             return path
+        if other is not None and not path.exists() and not self._vectors_called(name_or_path):
+            raise NotFoundError(f"there is no file {name_or_path}", "check the path")
         return self.find_named_vector(name_or_path, for_model)
 
     def find_named_vector(self, name: str, for_model: ModelIdentity | None = None) -> Path:

@@ -79,7 +79,8 @@ _LAYER = re.compile(r"[0-9]{1,6}")
 _GATE = re.compile(rf"(?P<name>{NAME})(?P<sign>[<>])(?P<threshold>[^\s@]+)(?:@(?P<layer>.*))?")
 _LAST = re.compile(r"last:([0-9]{1,9})")
 _WINDOW = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
-_LIST = re.compile(r"[^,;]+[,;]\s*[^\d\s].*")  # 1,happy=2: terms as other tools part them
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]{1,2}")  # a decimal comma
+_LIST = re.compile(r"[+-]?[0-9.,]*[0-9][,;](?:.*[^0-9.,;].*)?")  # 1,happy=2: terms parted otherwise
 _LONGEST = 1 << 16
 _SHAPE = "write NAME=STRENGTH@LAYERS, such as calm=1.2@8-16; terms are separated by spaces"
 
@@ -191,10 +192,10 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 def _no_number(value: object, what: str) -> SteeringError:
     hint = "write 1.2 or -0.5"
-    if isinstance(value, str) and _LIST.fullmatch(value):
+    if isinstance(value, str) and _COMMA.fullmatch(value):
+        hint = f"write {value.replace(',', '.')}"
+    elif isinstance(value, str) and _LIST.fullmatch(value):
         hint = "terms are separated by blanks: calm=1 happy=0.5"
-    elif isinstance(value, str) and NUMBER.fullmatch(point := value.replace(",", ".")):
-        hint = f"write {point}"
     return SteeringError(f"{what} must be a finite number, not {shown(value)}", hint)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgesteer.errors import InputError
+
 __all__ = ["FloatArray", "Reference", "Wide", "kl", "log_softmax"]
 
 FloatArray = npt.NDArray[np.float32]
@@ -39,9 +41,10 @@ class Reference:
     @classmethod
     def of(cls, logits: FloatArray) -> Reference:
         """The reference of plain logits ``[n, n_vocab]``."""
-        x = logits - logits.max(axis=-1, keepdims=True)
-        total = np.exp(x).sum(axis=-1, dtype=np.float64, keepdims=True)
-        x -= np.log(total).astype(np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):
+            x = logits - logits.max(axis=-1, keepdims=True)
+            total = np.exp(x).sum(axis=-1, dtype=np.float64, keepdims=True)
+            x -= np.log(total).astype(np.float32)
         return cls(x)
 
     def kl(self, logits: FloatArray) -> Wide:
@@ -54,23 +57,29 @@ class Reference:
         Returns:
             ``KL(steered || plain)`` of each row, float64 ``[n]``; and the nats by which steered
             logits find each following token more surprising than plain, float64
-            ``[len(following)]``: one token a row, or fewer.
+            ``[len(following)]``: one token a row, or fewer (more raise InputError).
 
         sum_i w_i (x_i - b_i) / Z - log Z, with x the shifted steered logits, w their exponentials,
         Z the sum of w and b the plain log-probabilities. Row by row, so that a row of a large
         vocabulary stays in the processor's cache from one pass to the next.
         """
+        if len(following) > len(logits):
+            raise InputError(f"{len(following)} following tokens for {len(logits)} rows of logits")
         costs, rises = np.empty(len(logits)), np.empty(len(following))
-        for i, (row, plain) in enumerate(zip(logits, self.logs, strict=True)):
-            x = row - row.max()
-            weights = np.exp(x)
-            total = weights.sum(dtype=np.float64)
-            if i < len(following):
-                token = following[i]
-                rises[i] = np.float64(plain[token]) - np.float64(x[token]) + np.log(total)
-            with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
+            for i, (row, plain) in enumerate(zip(logits, self.logs, strict=True)):
+                x = row - row.max()
+                weights = np.exp(x)
+                total = weights.sum(dtype=np.float64)
+                if i < len(following):
+                    token = following[i]
+                    rises[i] = np.float64(plain[token]) - np.float64(x[token]) + np.log(total)
                 x -= plain
-                costs[i] = np.float64(np.dot(weights, x)) / total - np.log(total)
+                mean = np.dot(weights, x)
+                if not np.isfinite(mean):  # tokens that neither reading ever gives
+                    some = weights > 0
+                    mean = np.dot(weights[some], x[some])
+                costs[i] = np.float64(mean) / total - np.log(total)
         return (
             np.where(np.isfinite(costs), np.maximum(costs, 0.0), np.inf),
             np.where(np.isfinite(rises), rises, np.inf),

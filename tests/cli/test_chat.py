@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from edgesteer import ControlVector, Library, Recipe, Steering
 from edgesteer.cli.chat.commands import COMMANDS
-from edgesteer.cli.chat.dial import Dial, read_keys, typed_on
 from edgesteer.cli.chat.session import ChatSession
-from edgesteer.cli.chat.terminal import candidates, converse
-from edgesteer.cli.chat.wrap import WordWrap
-from edgesteer.cli.chat.writers import PlainWriter, TerminalWriter
+from edgesteer.cli.chat.terminal import candidates
+from edgesteer.cli.chat.writers import PlainWriter
 from edgesteer.engine.fake import FakeModel
 
 from .conftest import IDENTITY, Invoke
@@ -254,173 +250,9 @@ def test_completion(session: ChatSession, vectors: Library) -> None:
     assert candidates(session, "hello /st") == []
 
 
-def test_terminal_line(session: ChatSession, capsys: pytest.CaptureFixture[str]) -> None:
-    from prompt_toolkit.input import create_pipe_input
-    from prompt_toolkit.output import DummyOutput
-
-    session.writer = TerminalWriter()
-    with create_pipe_input() as keys:
-        # Alt-Enter makes a new line, Ctrl-C drops the line, Ctrl-D leaves.
-        keys.send_text("one\x1b\rtwo\r" + "/steer formal +0.5\r" + "dropped\x03" + "hi\r" + "\x04")
-        converse(session, source=keys, output=DummyOutput())
-    assert [m["content"] for m in session.chat.messages] == [
-        "one\ntwo",
-        "You said: one\ntwo [calm=1]",
-        "hi",
-        "You said: hi [calm=1 formal=0.5]",
-    ]
-    assert "You said: one\ntwo [calm=1]\n" in capsys.readouterr().out
-
-
-@settings(deadline=None)
-@given(st.lists(st.text("ab \n", max_size=9), max_size=30), st.integers(4, 20))
-def test_wrapping_changes_blanks_only_and_keeps_the_width(pieces: list[str], width: int) -> None:
-    wrap = WordWrap(width)
-    text = "".join([*(wrap.feed(piece) for piece in pieces), wrap.rest()])
-    assert text.split() == "".join(pieces).split()
-    for line in text.splitlines():
-        assert len(line.rstrip()) <= width or " " not in line.strip()
-
-
-def test_terminal_shows_no_control_characters(
-    vectors: Library, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = FakeModel(library=vectors, answer=lambda *_: "a\x1b[2Jb\tc")
-    session = ChatSession(model.chat(), model, vectors, TerminalWriter(), name="fake")
-    session.handle("hi")
-    assert capsys.readouterr().out == "a\ufffd[2Jb\tc\n"
-
-
 def test_a_vector_of_another_model_is_refused(
     vectors: Library, say: Callable[..., list[str]]
 ) -> None:
     vectors.save_vector(ControlVector({1: [1.0] * 16}, name="wide"), "wide")
     (told,) = say("/steer wide=1")
     assert told.startswith("Error: ")
-
-
-def test_arrow_keys_turn_the_steering_of_a_running_answer(
-    session: ChatSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import os
-    import pty
-    import time
-
-    master, slave = pty.openpty()
-    dials: list[Dial] = []
-
-    def live(turn: Callable[[int], None]) -> Dial:
-        dials.append(Dial(turn, fd=slave))
-        return dials[-1]
-
-    session.live = live
-    turned: list[str] = []
-    real = session.turn
-    monkeypatch.setattr(session, "turn", lambda steps: turned.append(real(steps)) or turned[-1])
-
-    def slow(stream: object, piece: Callable[[str], None], _read: object) -> bool:
-        os.write(master, b"\x1b[A\x1b[Anext\x1b[B")
-        deadline = time.monotonic() + 10
-        while not (turned and dials[0].typed) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        piece("word")
-        return True
-
-    monkeypatch.setattr("edgesteer.cli.chat.session.follow", slow)
-    session.handle("Will it rain?")
-    os.close(master)
-    os.close(slave)
-    assert session.chat.steer["calm"] == pytest.approx(1.1)
-    assert turned == [" ⟨calm 1.1⟩ "]
-    assert dials[0].typed == "next"
-
-
-def test_other_keys_leave_no_trace_and_backspace_takes_back() -> None:
-    assert read_keys(b"ab\x1b[D\x1b[3~\x1bOP\x7fc\r") == (0, "ab\x7fc\n")
-    assert typed_on("one\n", "\x7f\x7ftwo\b") == "one\ntw"
-
-
-def test_lines_entered_during_an_answer_are_said_one_after_another(
-    session: ChatSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from prompt_toolkit.input import create_pipe_input
-    from prompt_toolkit.output import DummyOutput
-
-    made: list[Dial] = []
-
-    class Typing(Dial):
-        """As if this was typed while the first answer was written."""
-
-        def __init__(self, turn: Callable[[int], None]) -> None:
-            super().__init__(turn, fd=None)
-            self.typed = "" if len(made) != 1 else "and snow?\n/off\nand th"
-            made.append(self)
-
-    monkeypatch.setattr("edgesteer.cli.chat.terminal.Dial", Typing)
-    with create_pipe_input() as keys:
-        keys.send_text("rain?\r" + "en?\r" + "\x04")
-        converse(session, source=keys, output=DummyOutput())
-    said = [m["content"] for m in session.chat.messages if m["role"] == "user"]
-    assert said == ["rain?", "and snow?", "and then?"]
-    assert session.chat.messages[-1]["content"] == "You said: and then?"  # /off was done before
-    assert "> and snow?\n> /off\n" in capsys.readouterr().out
-
-
-def test_compare_shows_what_both_have_said_so_far(
-    session: ChatSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And keys that are typed meanwhile do not reach the screen."""
-    entered: list[str] = []
-
-    class Quiet:
-        def __enter__(self) -> None:
-            entered.append("in")
-
-        def __exit__(self, *_: object) -> None:
-            entered.append("out")
-
-    shown: list[list[str]] = []
-
-    class Live:
-        def __init__(self, get_renderable: Callable[[], object], **_: object) -> None:
-            self.draw = get_renderable
-
-        def __enter__(self) -> None:
-            assert entered == ["in"]
-            self.draw()
-
-        def __exit__(self, *_: object) -> None:
-            self.draw()
-
-    def grid(titles: Sequence[str], texts: Sequence[str]) -> None:
-        shown.append([f"{title}: {text}" for title, text in zip(titles, texts, strict=True)])
-
-    monkeypatch.setattr("rich.live.Live", Live)
-    monkeypatch.setattr("edgesteer.cli._columns.grid", grid)
-    session.live = lambda _turn: Quiet()
-    session.writer = TerminalWriter()
-    session.handle("/compare Rain?")
-    assert shown[-1] == ["plain: You said: Rain?", "calm=1: You said: Rain? [calm=1]"]
-    assert entered == ["in", "out"]
-
-
-@pytest.mark.parametrize("columns", [40, 100, 200])
-def test_help_and_notes_break_between_words(
-    session: ChatSession,
-    columns: int,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    session.writer = TerminalWriter()
-    session.handle("/help")
-    session.writer.note("word " * 60)
-    told = capsys.readouterr().err
-    assert max(map(len, told.splitlines())) <= columns
-    for command in COMMANDS.values():
-        assert " ".join(command.help.split()) in " ".join(told.split())
-
-
-def test_the_dial_does_nothing_without_a_terminal() -> None:
-    with Dial(lambda _steps: None, fd=None) as dial:
-        assert dial.typed == ""

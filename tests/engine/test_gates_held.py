@@ -213,12 +213,27 @@ def test_a_score_that_can_not_be_read_is_refused(
     assert caught.value.hint  # type: ignore[attr-defined]
 
 
-def test_a_score_above_its_term_says_which_layers_would_do(tiny_model: Model) -> None:
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ("1-2", "steer later layers, such as @3-3"),
+        (
+            "2-3",
+            "steer later layers, such as @3-3; or fit the read-out below, in place of the one that "
+            "is kept: edgesteer monitor g --fit --layers 1-1",
+        ),
+    ],
+)
+def test_a_score_above_its_term_says_which_layers_would_do(
+    tiny_model: Model, layers: str, says: str
+) -> None:
     """The layers that the hint names are taken."""
+    carried = vector(2, name="g")
+    gate = Readout("g", 2, U, 0.4, 0.3, "last", POINT).kept_with(carried.with_(directions={2: U}))
     with pytest.raises(LayerError) as caught:
-        tiny_model.bind(steering("v=1@1-2?if=g>0", v=vector(1, 2), g=KEPT))
-    assert "such as @2-3; or fit the read-out below it" in caught.value.hint
-    tiny_model.bind(steering("v=1@2-3?if=g>0", v=vector(2, 3), g=KEPT))
+        tiny_model.bind(steering(f"v=1@{layers}?if=g>0", v=vector(1, 2, 3), g=gate))
+    assert caught.value.hint == says
+    tiny_model.bind(steering("v=1@3-3?if=g>0", v=vector(3), g=gate))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesteer import ControlVector, Model
+from edgesteer import ControlVector, InputError, Model
 from edgesteer.measure import divergence
 from edgesteer.measure.damage import NeutralText, answer_damage, repetition
 from edgesteer.measure.divergence import Divergence, DivergenceMeter
@@ -43,10 +43,26 @@ def test_the_rise_is_the_difference_of_surprises() -> None:
     )
 
 
-def test_overflowed_logits_cost_infinitely_much() -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_overflowed_logits_cost_infinitely_much(bad: float) -> None:
     p = _rows(0)
-    p[1] = np.nan
-    assert np.isfinite(kl(p, _rows(1))).tolist() == [True, False, True]
+    p[1] = bad
+    costs, rises = Reference.of(_rows(1)).compare(p, [3, 4])
+    assert np.isfinite(costs).tolist() == [True, False, True]
+    assert np.isfinite(rises).tolist() == [True, False]
+    assert not np.isfinite(kl(_rows(1), p))[1]
+
+
+def test_a_token_that_is_never_given_costs_nothing() -> None:
+    p, q = _rows(0), _rows(1)
+    expected = kl(p[:, :40], q[:, :40])
+    p[:, 40:] = q[:, 40:] = -np.inf
+    assert kl(p, q) == pytest.approx(expected, rel=1e-5)
+
+
+def test_more_following_tokens_than_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="4 following tokens for 3 rows"):
+        Reference.of(_rows(0)).compare(_rows(1), [1, 2, 3, 4])
 
 
 def test_zero_strength_damages_nothing_and_damage_grows(tiny_model: Model) -> None:

@@ -53,6 +53,7 @@ class ChatSession:
         self.make_readable: Callable[[Sequence[str]], None] = lambda _watch: None
         self.last: Reply | None = None
         self.gauge = Gauge({})  # what the last answer read
+        self.stopped = False  # whether Ctrl-C or an error ended what the last line began
         self._used: dict[int, int] = {}  # tokens, by the number of messages
         self.turned = ""  # the vector that was turned last: the arrow keys turn it further
         #: what is entered while an answer is written, given what a step of the arrow keys does
@@ -62,6 +63,7 @@ class ChatSession:
 
     def handle(self, line: str) -> bool:
         """Do what a line says; False when it ends the chat."""
+        self.stopped = False
         if not line.strip():
             return True
         try:
@@ -69,6 +71,7 @@ class ChatSession:
                 return self._command(line)
             self.answer(self.chat.stream(line))
         except EdgesteerError as error:
+            self.stopped = True
             self.writer.error(error)
         return True
 
@@ -100,8 +103,10 @@ class ChatSession:
         with self.live(lambda steps: marks.append(self.turn(steps))):
             finished = follow(stream, piece, read if gauge.readouts else None)
         self.last, self.gauge = stream.reply, gauge
-        usage = self.last.usage
-        self._used[len(self.chat.messages)] = usage.prompt_tokens + usage.completion_tokens
+        self.stopped = not finished
+        usage, messages = self.last.usage, self.chat.messages
+        if messages and messages[-1]["role"] == "assistant":
+            self._used[len(messages)] = usage.prompt_tokens + usage.completion_tokens
         self.writer.end(stream.reply)
         for line in gauge.lines(self._added(gauge)):
             self.writer.note(line)

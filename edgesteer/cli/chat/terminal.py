@@ -5,13 +5,14 @@ Does not know what a line does (session.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from edgesteer.cli.chat.commands import COMMANDS
 from edgesteer.cli.chat.dial import Dial
+from edgesteer.cli.chat.typed import Typed
 from edgesteer.library_vectors import builtin_traits
 
 if TYPE_CHECKING:
@@ -51,37 +52,31 @@ def converse(
         input=source,
         output=output,
     )
-    dial = Dial(lambda _steps: None)
-
-    def live(turn: Callable[[int], None]) -> Dial:
-        nonlocal dial
-        dial = Dial(turn)
-        return dial
-
-    session.live = live
+    typed = Typed()
+    session.live = lambda turn: Dial(turn, typed)
     click.secho(
         "Up and Down turn the steering while an answer is written, Ctrl-C stops it;\n"
-        "Alt-Enter makes a new line, Ctrl-D leaves, /help lists commands",
+        "Enter says the next line then, too; Alt-Enter makes a new line, Ctrl-D leaves;\n"
+        "/help lists commands",
         err=True,
         dim=True,
     )
-    ahead = ""  # typed while answers were written
     while True:
-        ahead, dial.typed = ahead + dial.typed, ""
-        text, entered, rest = ahead.partition("\n")
-        if entered:
-            ahead = rest
-            click.echo(f"> {text}")
-        else:
-            try:
-                text, ahead = line.prompt("> ", default=ahead), ""
-            except KeyboardInterrupt:
-                ahead = ""
-                continue
-            except EOFError:
+        try:
+            if typed.lines:
+                text = typed.lines.pop(0)
+                line.history.append_string(text)
+                click.echo(f"> {text}")
+            else:
+                text = line.prompt("> ", default=typed.take())
+            if not session.handle(text):
                 return
-        if not session.handle(text):
+        except KeyboardInterrupt:
+            session.stopped = True
+        except EOFError:
             return
+        if session.stopped:  # what was entered meanwhile was meant for another course of things
+            typed.hold()
 
 
 def candidates(session: ChatSession, text: str) -> list[str]:
