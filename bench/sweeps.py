@@ -22,6 +22,7 @@ import numpy as np
 from bench.readings import fresh
 from bench.rounds import interleave, ratio
 from edgesteer import ControlVector, Library, Model
+from edgesteer.cli._open import SIDE_BY_SIDE
 from edgesteer.measure.baking import present_weights
 from edgesteer.measure.candidate import GRID, CandidateWork, job
 from edgesteer.measure.jobs import JobCache, Spec, open_jobs
@@ -112,7 +113,7 @@ def measure(rounds: int = 3, parts: Sequence[str] = PARTS) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         library = Library(folder)
         figures["reads"] = fast = fast_name(library)
-        with Model.open(fast, library=library) as model:
+        with Model.open(fast, library=library, n_seq=SIDE_BY_SIDE) as model:
             work = make_work(model, library)
             if "jobs" in parts:
                 figures["jobs"] = _against_one_by_one(model, work, library, rounds)
@@ -129,7 +130,7 @@ def _against_one_by_one(
     model: Model, work: CandidateWork, library: Library, rounds: int
 ) -> Mapping[str, Any]:
     """One job, batched on the working copy, against the same one at a time on the file itself."""
-    with Model.open("smollm2", library=library, threads=model.threads) as plain:
+    with Model.open("smollm2", library=library, threads=model.threads, n_seq=SIDE_BY_SIDE) as plain:
         spec = job(flat(range(10, 25)), doses=GRID, answers=True)
         contenders = {
             "batched": (model, work.start(model)),

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from edgesteer.library import Library
     from edgesteer.model import Model
 
-__all__ = ["open_model"]
+__all__ = ["SIDE_BY_SIDE", "open_model"]
+
+SIDE_BY_SIDE = 8
+"""Answers that a measuring command writes at once: a batch costs less, and nobody waits for one."""
 
 
 def open_model(name: str, options: Mapping[str, Any], library: Library, **more: Any) -> Model:

@@ -168,7 +168,9 @@ def _run(
 
     opened, copy = copy_to_read(model_name, options, library)
     with ExitStack() as stack:
-        model = stack.enter_context(_open.open_model(opened, options, library))
+        model = stack.enter_context(
+            _open.open_model(opened, options, library, n_seq=_open.SIDE_BY_SIDE)
+        )
         vector = library.load_vector(name, model.identity)
         model.bind(vector.with_(calibration=None))  # fits, or says why not
         work, asked = _work(library, name, vector, model, options)
@@ -286,7 +288,7 @@ def _apply(
     from edgesteer.names import looks_like_path
 
     with (
-        _open.open_model(model_name, options, library) as model,
+        _open.open_model(model_name, options, library, n_seq=_open.SIDE_BY_SIDE) as model,
         progress_bars() as advance,
     ):
         made = baked(old, found.chosen, note)

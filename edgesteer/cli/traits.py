@@ -5,6 +5,8 @@ Does not know the format of a trait (convert.pairs_toml) nor how one is measured
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +54,15 @@ def traits(name: str | None, out: Path | None, as_json: bool) -> None:
     from convert.pairs import ContrastPairs
 
     pairs = ContrastPairs.load(name)
+    told = _facts(pairs, name)
     if out is not None:
         _write(name, out)
-        _show.note(f"written to {out}; next: edgesteer extract {out}")
-        return
-    told = _facts(pairs, name)
+        told["path"] = str(out)
+        if not as_json:
+            click.echo(out)
+        _show.note(f"next: edgesteer extract {shlex.quote(str(out))}")
+        if not as_json:
+            return
     if as_json:
         _show.print_json(told)
         return
@@ -75,8 +81,11 @@ def traits(name: str | None, out: Path | None, as_json: bool) -> None:
     )
     first = pairs.pairs[0]
     click.echo()
-    _show.facts([("for example +", _text(first.positive)), ("", _text(first.negative))], _WIDTH + 2)
-    _show.note(f"next: edgesteer extract {name}")
+    _show.facts(
+        [("for example", f"+ {_text(first.positive)}"), ("", f"- {_text(first.negative)}")],
+        _WIDTH + 2,
+    )
+    _show.note(f"next: edgesteer extract {shlex.quote(name)}")
 
 
 def _list(as_json: bool) -> None:
@@ -88,7 +97,7 @@ def _list(as_json: bool) -> None:
     if as_json:
         _show.print_json(found)
         return
-    made = set(Library().vector_names())
+    made = {known.rpartition("/")[2] for known in Library().vector_names()}
     rows = [
         (t["name"], t["positive"], t["negative"], t["pairs"], "made" if t["name"] in made else "")
         for t in found
@@ -127,6 +136,7 @@ def _write(name: str, out: Path) -> None:
     from edgesteer.atomic import write_atomic
     from edgesteer.errors import InputError
     from edgesteer.library import builtin_traits
+    from edgesteer.names import check_file_name
 
     if name not in builtin_traits():
         raise InputError(f"{name} is no built-in trait", "copy the file itself")
@@ -134,6 +144,10 @@ def _write(name: str, out: Path) -> None:
         raise InputError(f"{out} does not end in .toml: a trait is a TOML file", f"-o {out}.toml")
     if out.exists():
         raise InputError(f"{out} is there already", "give another name")
-    file = resources.files("edgesteer") / "traits" / f"{name}.toml"
-    text = file.read_text(encoding="utf-8")
-    write_atomic(out, text.replace(f'name = "{name}"', f'name = "{out.stem}"', 1))
+    own = check_file_name(out.stem, "trait")
+    if own in builtin_traits():
+        raise InputError(
+            f"{own} is a built-in trait, whose vector yours would replace", f"-o my-{own}.toml"
+        )
+    text = (resources.files("edgesteer") / "traits" / f"{name}.toml").read_text(encoding="utf-8")
+    write_atomic(out, re.sub(r'(?m)^name = ".*"$', f'name = "{own}"', text, count=1))

@@ -56,7 +56,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]
     """Makes every command open a fake model; what was asked for is in the list."""
     asked: list[tuple[str, Mapping[str, Any]]] = []
 
-    def open_fake(name: str, options: Mapping[str, Any], library: Library) -> FakeModel:
+    def open_fake(
+        name: str, options: Mapping[str, Any], library: Library, **_: object
+    ) -> FakeModel:
         asked.append((name, options))
         return FakeModel(name, identity=IDENTITY, library=library)
 

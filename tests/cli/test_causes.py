@@ -33,7 +33,7 @@ def trait(tmp_path: Path) -> Path:
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every command opens the tiny model, with a cache that does not round."""
 
-    def open_tiny(name: str, _options: object, library: Library) -> Model:
+    def open_tiny(name: str, _options: object, library: Library, **_: object) -> Model:
         return Model.open(name, library=library, threads=1, n_ctx=512, kv_type="f32")
 
     monkeypatch.setattr(_open, "open_model", open_tiny)

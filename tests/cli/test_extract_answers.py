@@ -36,7 +36,9 @@ def player(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Makes every command open a Player; the list holds what was opened."""
     asked: list[str] = []
 
-    def open_player(name: str, options: Mapping[str, Any], library: Library) -> FakeModel:
+    def open_player(
+        name: str, options: Mapping[str, Any], library: Library, **_: object
+    ) -> FakeModel:
         asked.append(name)
         return Player(name, identity=IDENTITY, library=library)
 

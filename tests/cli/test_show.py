@@ -50,7 +50,9 @@ def test_data_is_only_changed_for_a_terminal(
 ) -> None:
     from edgesteer.cli import cli
 
-    def open_fake(name: str, options: Mapping[str, Any], library: Library) -> FakeModel:
+    def open_fake(
+        name: str, options: Mapping[str, Any], library: Library, **_: object
+    ) -> FakeModel:
         return FakeModel(name, answer=lambda *_: SLY, library=library)
 
     monkeypatch.setattr(_open, "open_model", open_fake)

@@ -55,6 +55,12 @@ def test_a_copy_is_the_trait_and_overwrites_nothing(invoke: Invoke, tmp_path: Pa
     assert mine.read_text(encoding="utf-8") == "mine"
     assert "does not end in .toml" in invoke("traits", "calm", "-o", str(tmp_path / "x")).stderr
     assert invoke("traits", "-o", str(tmp_path / "x.toml")).exit_code == 2
+    own = invoke("traits", "happy", "-o", str(tmp_path / "calm.toml"))
+    assert "whose vector yours would replace" in own.stderr
+    for bad in ('my "x".toml', "con.toml"):
+        assert invoke("traits", "happy", "-o", str(tmp_path / bad)).exit_code == 1
+    told = json.loads(invoke("traits", "happy", "-o", str(tmp_path / "b c.toml"), "--json").stdout)
+    assert ContrastPairs.load(told["path"]).name == "b c"
     mine = mine.rename(tmp_path / "mine.jsonl")
     mine.write_text(
         "\n".join(json.dumps({"positive": x, "negative": f"no {x}"}) for x in "abc"),

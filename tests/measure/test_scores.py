@@ -107,10 +107,15 @@ def test_positive_example_scores_above_the_negative_one(name: str) -> None:
     assert -1 <= negative < -0.15 < 0.15 < positive <= 1
 
 
+#: What is asked of the scores that docs/traits.md calls weaker.
+WEAKER = {"fear": 0.85, "caution": 0.85}
+
+
 @pytest.mark.parametrize("trait", scored_traits())
 def test_score_tells_the_two_sides_of_its_trait_apart(trait: str) -> None:
     score, items = find_score(load_questions(trait).score), items_of(trait)
-    assert auroc([score(i.positive) for i in items], [score(i.negative) for i in items]) >= 0.8
+    found = auroc([score(i.positive) for i in items], [score(i.negative) for i in items])
+    assert found >= WEAKER.get(score.name, 0.9)
 
 
 @pytest.mark.parametrize("name", score_names())
