@@ -223,3 +223,11 @@ def test_an_answer_that_begins_while_the_default_is_turned_follows_the_new_one()
     job: Any = Beginning()
     live.follow(job)
     assert job.steering is second
+
+
+@pytest.mark.parametrize("name", ["nope", "pairs.jsonl", "weights.pt", "mine.toml"])
+def test_a_vector_that_is_not_there_is_an_error_of_its_field(server: Running, name: str) -> None:
+    """Whatever its name looks like; what lies on the server's disk is not told."""
+    answer = server.chat(steering=f"{name}=1")
+    assert (answer.status, answer.error["code"]) == (422, "vector_not_found")
+    assert answer.error["param"] == "steering"
