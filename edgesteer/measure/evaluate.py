@@ -160,15 +160,18 @@ def _take_cosines(
     asker: Asker, subjects: Sequence[Subject], direction: Steering | None, notes: list[str]
 ) -> None:
     """Cosines between all subjects, and to a refusing direction if there is one."""
-    model = asker.model
+    model, refusing = asker.model, ""
     named = [(subject.name, subject.steering) for subject in subjects]
     if direction is None:
         notes.append("no refusing direction is at hand (--refusal): its overlap was not looked at")
     elif str(direction) not in [str(steering) for _, steering in named]:
-        named.append(("refusal" if "refusal" not in dict(named) else "refusing", direction))
+        called = direction.labels[0]
+        named.append((called if called not in dict(named) else f"{called} (refusing)", direction))
+        refusing = named[-1][0]
     for i, (name, steering) in enumerate(named):
         for other, second in named[i + 1 :]:
             asker.raw.cosines[f"{name}|{other}"] = cosines(model, steering, second)
+    asker.raw.facts["refusing"] = refusing
 
 
 def _second_name(model: Model, also: Model) -> str:
@@ -180,5 +183,7 @@ def _second_name(model: Model, also: Model) -> str:
             f"{also.name} holds other weights than {model.name}: {also.identity}",
             "name another quantisation of the same model",
         ) from error
+    if also.name != model.name:
+        return also.name
     name = also.path.name
     return name if name != model.path.name else f"{also.path.parent.name}/{name}"

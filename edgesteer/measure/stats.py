@@ -28,6 +28,7 @@ __all__ = [
     "holm",
     "mean_interval",
     "ranks",
+    "share_interval",
     "sign_flip",
     "slope",
     "spearman",
@@ -37,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], float]
 RESAMPLES = 2000
 LEVEL = 0.95
-_EXACT = 12  # items up to which all 2^n sign flips are tried
+_EXACT = 13  # items up to which all 2^n sign flips are tried
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,20 @@ def mean_interval(
     return Interval(value, low, high, n, level)
 
 
+def share_interval(hits: npt.ArrayLike, *, level: float = LEVEL) -> Interval:
+    """The share of true values ``[n]`` with Wilson's interval, which is honest at 0 and 1, too.
+
+    >>> str(share_interval([False] * 13))
+    '0.00 [0.00, 0.23]'
+    """
+    rows = _checked(np.asarray(hits, np.float64))
+    n, share = len(rows), float(rows.mean())
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(share, max(middle - half, 0.0), min(middle + half, 1.0), n, level)
+
+
 def _bca(value: float, found: Floats, jack: Floats, level: float) -> tuple[float, float]:
     """Bias-corrected and accelerated ends; plain percentiles where the correction is undefined."""
     normal, tails = NormalDist(), ((1 - level) / 2, (1 + level) / 2)
@@ -136,7 +151,7 @@ def _bca(value: float, found: Floats, jack: Floats, level: float) -> tuple[float
 def sign_flip(differences: npt.ArrayLike, *, seed: int, draws: int = 10_000) -> float:
     """Two-sided p-value that paired differences ``[n]`` are symmetric around zero.
 
-    Every pattern of signs is tried up to 12 items, else `draws` random ones, the one that was
+    Every pattern of signs is tried up to 13 items, else `draws` random ones, the one that was
     observed included.
     """
     rows = _checked(differences)

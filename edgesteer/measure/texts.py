@@ -46,3 +46,28 @@ NEUTRAL_TO_LEARN: tuple[str, ...] = (
     "Q: How many sides has a hexagon?\nA: Six. If all of them are equally long, and all angles are "
     "equal, it can be cut into six triangles of one shape.",
 )
+
+#: As plain, for reports alone: no strength is chosen on these, and nothing is trained on them.
+NEUTRAL_TO_REPORT: tuple[str, ...] = (
+    "The bus to the harbour leaves from platform four at ten past every hour. On Sundays it starts "
+    "at the hospital instead, and the last one back is at half past eight in the evening.",
+    "Wool is washed at thirty degrees with little soap. Do not wring it: roll it in a towel, press "
+    "the water out, and lay it flat to dry, away from the sun and from the radiator.",
+    "A year on Mars has 687 days. Its axis leans by about 25 degrees, so there are seasons, and "
+    "the caps of ice at the poles grow and shrink with them.",
+    "Members are asked to return their keys by the end of May. The fee for the coming year is the "
+    "same as before and can be paid in two parts, in June and in December.",
+    "for line in open('names.txt'):\n    first, last = line.split()\n    print(last, first)\n",
+    "Q: At what height does water boil sooner, by the sea or on a mountain?\nA: On a mountain. The "
+    "air presses less there, so that bubbles of steam form at a lower temperature.",
+)
+
+#: Everyday questions for the same purpose.
+PROMPTS_TO_REPORT: tuple[str, ...] = (
+    "What is a good way to learn a new language?",
+    "Describe the room that you are in.",
+    "Why do leaves change their colour in autumn?",
+    "My sister visits me next weekend. What could we do?",
+    "How is paper made?",
+    "Give me a name for a small bookshop.",
+)

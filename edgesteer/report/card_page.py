@@ -15,6 +15,8 @@ from edgesteer.report.card_effect import beside_part, controls_part, effect_part
 from edgesteer.report.card_shared import company_section, method_section, overlap_section
 from edgesteer.report.html import Block, Callout, Facts, Report, Row, Section, Table, write_report
 
+_MARKS = {"good": "+", "bad": "\u2212", "": "\u00b7"}
+
 __all__ = ["card_report", "write_card"]
 
 
@@ -26,7 +28,7 @@ def card_report(card: ReportCard) -> Report:
     summary: list[Block] = []
     for figures, verdict in zip(card.summary.vectors, card.verdicts, strict=True):
         title = verdict.headline if len(names) == 1 else f"{figures.name}: {verdict.headline}"
-        points = [_sentence(text) for _, text in verdict.points]
+        points = [f"{_MARKS[tone]} {_sentence(text)}" for tone, text in verdict.points]
         summary.append(Callout(title, "", verdict.tone, points))
     summary.append(_first_look(card))
     sections = [

@@ -59,7 +59,11 @@ def company_section(card: ReportCard) -> Section | None:
     ]
     header = ["Vector", "Own trait, alone", "Own trait, all together", "Change", "Interval"]
     blocks.append(Table(header, rows))
-    return Section("All together", blocks, "Every vector at strength 1 at the same time.")
+    lead = (
+        "Side effects of each vector alone; then what is left of each effect, and what is spent, "
+        "with every vector at strength 1 at the same time."
+    )
+    return Section("All together", blocks, lead)
 
 
 def overlap_section(card: ReportCard) -> Section | None:
@@ -76,7 +80,8 @@ def overlap_section(card: ReportCard) -> Section | None:
     alt = "Cosines: " + ", ".join(f"{o.one} and {o.other} {o.whole:.2f}" for o in found)
     rows: list[Row] = [[o.one, o.other, o.whole, o.layers, o.lowest, o.highest] for o in found]
     header = ["One", "Other", "Cosine, as they act", "Shared layers", "Lowest", "Highest"]
-    refusing = [o for o in found if o.other in ("refusal", "refusing") and abs(o.whole) > 0.2]
+    called = card.raw.facts.get("refusing") or "refusal"  # as cards called it before they said so
+    refusing = [o for o in found if o.other == called and abs(o.whole) > 0.2]
     blocks: list[Block] = [
         Figure(svg, alt, "Of the vectors as they act: all layers as one long vector."),
         Table(header, rows),
@@ -131,8 +136,9 @@ def method_section(card: ReportCard) -> Section:
 _NOT_CLAIMED = (
     "Items stand for themselves and others like them: intervals are over items, for this model, "
     "this file and these prompts. They say nothing of other models.",
-    "Items of one trait were written by one hand. They are drawn without looking at results, and "
-    "test items are read by no other measurement: layers and strengths were chosen on others.",
+    "Items of one trait were written by one hand. They are drawn without looking at results; "
+    "layers and strengths were chosen on others. A sweep reports on the same test items, before "
+    "its choice is applied.",
     "m says what the model prefers between two given answers, which is less than what it writes by "
     "itself; open answers are scored by word lists, which see words and not meaning.",
     "A p-value of a rank among few random vectors can not be small; the interval of the lead is "

@@ -28,7 +28,6 @@ from edgesteer.measure.card.alternatives import ask_alternatives
 from edgesteer.measure.card.asker import Asker
 from edgesteer.measure.card.raw import Condition, Damage, Raw
 from edgesteer.measure.card.subject import find_subjects
-from edgesteer.measure.damage import NeutralText, answer_damage
 from edgesteer.measure.divergence import DivergenceMeter
 from edgesteer.measure.evaluate import ALTERNATIVES, ReportCard, evaluate
 from edgesteer.measure.questions import Questions, QuestionSet
@@ -47,10 +46,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgesteer.measure.card.parts.builtin_traits", lambda: few)
     text, prompt = ["The library opens at nine."], ["Why?"]
     asker = "edgesteer.measure.card.asker"
-    monkeypatch.setattr(f"{asker}.NeutralText", partial(NeutralText, texts=text))
-    meter = partial(DivergenceMeter, prompts=prompt, neutral=text, n_tokens=6)
-    monkeypatch.setattr(f"{asker}.DivergenceMeter", meter)
-    monkeypatch.setattr(f"{asker}.answer_damage", partial(answer_damage, prompts=prompt))
+    monkeypatch.setattr(f"{asker}.NEUTRAL_TO_REPORT", text)
+    monkeypatch.setattr(f"{asker}.PROMPTS_TO_REPORT", prompt)
+    monkeypatch.setattr(f"{asker}.DivergenceMeter", partial(DivergenceMeter, n_tokens=6))
 
 
 def count_a(text: str) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from edgesteer.measure.card.beside import Beside, best_tool
 from edgesteer.measure.card.verdict import judge_vector
+from edgesteer.measure.stats import Interval
 from edgesteer.report.card_page import card_report
 from edgesteer.report.html import render
 
@@ -47,6 +50,7 @@ def test_the_verdict_can_be_negative(
         ({"side": 0.9}, "other traits move"),
         ({"style": 0.1}, "is left in: paraphrase"),
         ({"written": 0.0}, "not shown to move with it"),
+        ({"side": 0.6, "noise": 0.05, "n": 24}, "it clearly moves other traits, too: "),
     ],
 )
 def test_every_reservation_is_told(
@@ -56,6 +60,62 @@ def test_every_reservation_is_told(
     verdict = judge_vector(card.summary.vectors[0])
     assert any(said in text for tone, text in verdict.points if tone == "bad"), verdict.points
     assert verdict.level == "reservations"
+
+
+def test_strength_minus_one_is_held_to_the_same(make_card: MakeCard) -> None:
+    card = make_card()
+    steered = card.raw.damage["calm", -1.0, ""]
+    card.raw.damage["calm", -1.0, ""] = replace(steered, own_p95=2.0, repetition=0.6)
+    told = [text for tone, text in card.verdicts[0].points if tone == "bad"]
+    assert [text.partition(":")[0] for text in told] == [
+        "strength -1 spends 2.0 budgets of KL",
+        "answers repeat themselves at strength -1",
+    ]
+
+
+def test_small_side_effects_and_a_possible_loss_are_told_and_not_held_against_it(
+    make_card: MakeCard,
+) -> None:
+    verdict = make_card(side=0.3, noise=0.05, n=24, knowledge=0.88).verdicts[0]
+    told = [text for tone, text in verdict.points if tone == ""]
+    assert any(text.startswith("it moves other traits a little: ") for text in told), told
+    assert any("points is not ruled out (n = 40)" in text for text in told), told
+    assert verdict.level == "works"
+
+
+def beside(kind: str, lead: float, **more: Any) -> Beside:
+    """An alternative that is so far ahead of adding."""
+    interval = Interval(lead, lead - 0.1, lead + 0.1, 24, 0.95)
+    given = {"reached": True, "own_p95": 0.5, "p_holm": 0.001, **more}
+    return Beside(
+        kind,
+        "",
+        1.0,
+        0.1,
+        n=24,
+        up=Interval(1, 0.9, 1.1, 24, 0.95),
+        down=None,
+        lead=interval,
+        score=None,
+        knowledge=None,
+        **given,
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        ([beside("rotate", 0.4)], "rotate does more at equal damage: ahead of adding by 0.40"),
+        ([beside("rotate", 0.4, p_holm=0.2)], "nothing that was tried"),
+        ([beside("rotate", 0.05)], "nothing that was tried"),
+        ([beside("gated", 0.4, own_p95=0.9)], "gated cost its own answers more: not compared"),
+        ([beside("clamp", 0.4, reached=False)], "no alternative could be brought to equal damage"),
+    ],
+)
+def test_another_way_is_only_better_at_equal_damage_and_beyond_chance(
+    others: list[Beside], says: str
+) -> None:
+    assert says in best_tool([beside("add", 0.0, p_holm=None), *others])
 
 
 def test_what_the_prompt_does_is_said_but_not_held_against_it(make_card: MakeCard) -> None:

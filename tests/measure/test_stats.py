@@ -73,6 +73,20 @@ def test_holm_matches_the_step_down_rule() -> None:
     assert stats.holm([]) == []
 
 
+@pytest.mark.parametrize(("hits", "n"), [(0, 13), (13, 13), (3, 20), (10, 20)])
+def test_the_interval_of_a_share_covers_as_often_as_it_says(hits: int, n: int) -> None:
+    """Also where all items agree: Wilson's score interval inverts this test."""
+    found = stats.share_interval([i < hits for i in range(n)])
+    assert found.value == hits / n
+    for end in (found.low, found.high):
+        if 1e-9 < end < 1 - 1e-9:
+            assert abs(hits / n - end) == pytest.approx(
+                1.959964 * np.sqrt(end * (1 - end) / n), rel=1e-4
+            )
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > 0.1
+
+
 @given(numbers, numbers)
 def test_auroc_is_the_share_of_ordered_pairs(high: list[float], low: list[float]) -> None:
     pairs = [(a > b) + 0.5 * (a == b) for a in high for b in low]

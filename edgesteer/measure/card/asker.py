@@ -19,6 +19,7 @@ from edgesteer.measure.damage import NeutralText, answer_damage
 from edgesteer.measure.divergence import DivergenceMeter
 from edgesteer.measure.propensity import Mode, propensity
 from edgesteer.measure.questions import Item, Questions
+from edgesteer.measure.texts import NEUTRAL_TO_REPORT, PROMPTS_TO_REPORT
 from edgesteer.model import Model
 from edgesteer.steering import Steering
 
@@ -143,7 +144,9 @@ class Asker:
         acting = [way.steering for way in ways if way.steering is not None]
         own = iter(self.meter.measure_many(acting))
         steers = [way.steering for way in ways]
-        written = answer_damage(self.model, steers, n_tokens=self.settings.tokens)
+        written = answer_damage(
+            self.model, steers, PROMPTS_TO_REPORT, n_tokens=self.settings.tokens
+        )
         for way, text, answers in zip(ways, neutral, written, strict=True):
             self.raw.damage[way.label, way.strength, self.as_model] = Damage(
                 text.kl_mean,
@@ -158,14 +161,16 @@ class Asker:
     def neutral_text(self) -> NeutralText:
         """The neutral text, read plain once."""
         if self._neutral is None:
-            self._neutral = NeutralText(self.model)
+            self._neutral = NeutralText(self.model, NEUTRAL_TO_REPORT)
         return self._neutral
 
     @property
     def meter(self) -> DivergenceMeter:
-        """The calibration's own meter."""
+        """The calibration's meter, on texts that no calibration reads."""
         if self._meter is None:
-            self._meter = DivergenceMeter(self.model)
+            self._meter = DivergenceMeter(
+                self.model, prompts=PROMPTS_TO_REPORT, neutral=NEUTRAL_TO_REPORT
+            )
         return self._meter
 
     def on(self, model: Model, name: str) -> Asker:

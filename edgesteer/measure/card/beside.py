@@ -6,15 +6,19 @@ Does not know the model, nor how the alternatives steer (alternatives.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from edgesteer.measure import stats
 from edgesteer.measure.card.figures import Frame
 from edgesteer.measure.card.raw import KNOWLEDGE_SET, Condition
 from edgesteer.measure.card.styles import AGAINST, FOR
 from edgesteer.measure.stats import Interval
+
+_SURE = 0.05  # corrected p-value of a lead
+_DEARER = 1.5  # times the KL on own answers
 
 __all__ = ["Beside", "alternatives", "best_tool"]
 
@@ -25,6 +29,7 @@ class Beside:
 
     up, down   what it adds to m towards the trait, and away from it; None: it has no such side
     lead       up less that of adding, same items
+    p_holm     of the lead, by sign flips, corrected for the number of alternatives; None for adding
     kl         on neutral text; None where it can not be measured; own_p95 on own answers
     reached    whether the KL of the added vector was reached
     score      change of the score of open answers
@@ -43,11 +48,12 @@ class Beside:
     lead: Interval
     score: Interval | None
     knowledge: float | None
+    p_holm: float | None = None
 
 
 def alternatives(frame: Frame, facts: Sequence[Mapping[str, Any]]) -> list[Beside]:
     """Every alternative that was asked, in order; the first is adding."""
-    found, added = list[Beside](), None
+    found, added, leads = list[Beside](), None, dict[str, Any]()
     for one in facts:
         prompt = one["kind"] == "prompt"
         up = frame.at(0.0, FOR) if prompt else _at(frame, one["label"], 1.0)
@@ -58,6 +64,7 @@ def alternatives(frame: Frame, facts: Sequence[Mapping[str, Any]]) -> list[Besid
         change = m[1] - m[0]
         added = change if added is None else added
         n = min(len(change), len(added))
+        leads[one["kind"]] = change[:n] - added[:n]
         away = frame.raw.paired([frame.at(0.0), down])
         found.append(
             Beside(
@@ -75,22 +82,37 @@ def alternatives(frame: Frame, facts: Sequence[Mapping[str, Any]]) -> list[Besid
                 knowledge=None if prompt else _knowledge(frame, one["label"]),
             )
         )
-    return found
+    p = [stats.sign_flip(leads[one.kind], seed=frame.seed) for one in found[1:]]
+    return [
+        *found[:1],
+        *(replace(o, p_holm=h) for o, h in zip(found[1:], stats.holm(p), strict=True)),
+    ]
 
 
 def best_tool(found: Sequence[Beside]) -> str:
     """In a sentence: whether adding is the right tool; "" where it is not shown to work."""
     if not found or found[0].up.low <= 0:
         return ""
-    fair = [one for one in found[1:] if one.reached]
-    ahead = [one for one in fair if one.lead.low > 0]
+    reached = [one for one in found[1:] if one.reached]
+    fair = [one for one in reached if not _dearer(one, found[0])]
+    dear = [one.kind for one in reached if one not in fair]
+    besides = f"; {', '.join(dear)} cost its own answers more: not compared" if dear else ""
+    ahead = [one for one in fair if one.lead.low > 0 and (one.p_holm or 0.0) < _SURE]
     if ahead:
         best = max(ahead, key=lambda one: one.lead.value)
-        return f"{best.kind} does more at equal damage: ahead of adding by {best.lead}"
-    names = ", ".join(one.kind for one in fair)
+        return f"{best.kind} does more at equal damage: ahead of adding by {best.lead}{besides}"
     if not fair:
-        return "no alternative could be brought to equal damage"
-    return f"nothing that was tried at equal damage does clearly more than adding ({names})"
+        return f"no alternative could be brought to equal damage{besides}"
+    names = ", ".join(one.kind for one in fair)
+    text = f"nothing that was tried at equal damage does clearly more than adding ({names})"
+    return text + besides
+
+
+def _dearer(one: Beside, added: Beside) -> bool:
+    """Whether the model's own answers, where neutral text says the same, tell another cost."""
+    if one.own_p95 is None or added.own_p95 is None:
+        return False
+    return one.own_p95 > _DEARER * added.own_p95
 
 
 def _at(frame: Frame, label: str, strength: float) -> Condition:

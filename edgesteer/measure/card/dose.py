@@ -15,7 +15,8 @@ from edgesteer.steering import Steering
 __all__ = ["Dial", "Dose", "find_doses"]
 
 _CLOSE = 0.12  # of the log of the KL: 6 % of the strength
-_ENOUGH = 3 * _CLOSE  # further off than this is another KL
+_ENOUGH = 2 * _CLOSE  # further off than this is another KL
+_FLAT = 0.05  # of the log of the KL: it does not depend on a dose four times as large
 _ROUNDS = 5
 
 
@@ -71,8 +72,16 @@ def find_doses(text: NeutralText, dials: Sequence[Dial], target: float) -> list[
     found = []
     for known in points:
         dose, cost = min(known, key=lambda p: _off(p[1], target))
-        found.append(Dose(dose, cost, _off(cost, target) < _ENOUGH))
+        found.append(
+            Dose(dose, cost, _off(cost, target) < _ENOUGH and not _flat(dose, cost, known))
+        )
     return found
+
+
+def _flat(dose: float, cost: float, known: Sequence[tuple[float, float]]) -> bool:
+    """Whether the cost there is no matter of the dose: what is on the dial costs that by itself."""
+    far = [other for at, other in known if at >= 4 * dose or dose >= 4 * at]
+    return any(_off(other, cost) < _FLAT for other in far)
 
 
 def _off(cost: float, target: float) -> float:

@@ -97,7 +97,7 @@ def effect(frame: Frame, strengths: Sequence[float]) -> Effect | None:
         curve=tuple(frame.mean(row - m[zero]) for row in m),
         up=frame.mean(m[plus] - m[zero]),
         down=frame.mean(m[zero] - m[minus]),
-        wrong=frame.mean((slopes < 0).astype(float)),
+        wrong=stats.share_interval(slopes < 0, level=frame.level),
         residual=line.residual,
         monotone=line.monotone,
     )

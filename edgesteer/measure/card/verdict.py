@@ -31,6 +31,7 @@ KNOWLEDGE_LOSS = 0.05  # accuracy
 NEAR_CHANCE = 0.65  # share right; half is chance
 LOOPS = 0.15  # rise of the share of repeated 4-grams
 ENTANGLED = 0.5  # side effects / own effect
+SURE = 0.05  # p-value corrected for the number of traits
 BRITTLE = 0.5  # of the effect of the plain question
 
 #: For the page: what is counted against a vector.
@@ -39,12 +40,12 @@ RULES = (
     "the interval of the slope reaches zero: not shown to work",
     "the lead over the strongest random or label-shuffled vector reaches zero: not shown to work",
     "test items are among the pairs that the vector was made from",
-    f"strength 1 spends more than {OVER_BUDGET:g} budgets of KL",
+    f"strength 1 or -1 spends more than {OVER_BUDGET:g} budgets of KL",
     f"more than {WRONG_WAY:.0%} of the items move the wrong way",
-    "open answers do not move with the strength",
+    "open answers are not shown to move with the strength",
     f"knowledge falls by more than {KNOWLEDGE_LOSS * 100:.0f} points, and clearly",
     f"repeated 4-grams rise by more than {LOOPS * 100:.0f} points",
-    f"side effects are larger than {ENTANGLED:g} of the own effect",
+    f"side effects are larger than {ENTANGLED:g} of the own effect, over all traits or on one",
     f"in some prompt style less than {BRITTLE:g} of the effect is left",
 )
 
@@ -82,6 +83,7 @@ def judge_vector(figures: VectorFigures) -> Verdict:
     if known is not None and known.plain < NEAR_CHANCE:
         text = f"general knowledge is near chance without steering ({known.plain:.0%} of {known.n})"
         points.append(("", f"{text}: whether it suffers can not be told"))
+    points += [("", text) for text in _asides(figures)]
     doubts = _reservations(figures)
     points += [("bad", text) for text in doubts]
     if lost:
@@ -160,18 +162,21 @@ def _prompt_points(figures: VectorFigures) -> list[tuple[str, str]]:
 
 
 def _reservations(figures: VectorFigures) -> list[str]:
-    found, one = list[str](), figures.cost_at(1.0)
-    if one is not None and one.spent is not None and one.spent > OVER_BUDGET:
-        found.append(f"strength 1 spends {one.spent:.1f} budgets of KL: it is set too strong")
+    found = list[str]()
+    for strength in (1.0, -1.0):
+        one = figures.cost_at(strength)
+        if one is not None and one.spent is not None and one.spent > OVER_BUDGET:
+            text = f"strength {strength:g} spends {one.spent:.1f} budgets of KL"
+            found.append(f"{text}: it is set too strong")
     wrong = figures.effect.wrong.value
     if wrong > WRONG_WAY:
         found.append(f"{wrong:.0%} of the items move the wrong way")
     found += _damage_doubts(figures)
-    side = figures.side_effects
-    moved = [t.trait for t in side.traits if t.p_holm is not None and t.p_holm < 0.05]
+    side, moved = figures.side_effects, _moved(figures)
     if side.share is not None and side.share > ENTANGLED:
-        names = f", clearly {', '.join(moved)}" if moved else ""
-        found.append(f"other traits move by {side.share:.0%} of its own effect{names}")
+        found.append(f"other traits move by {side.share:.0%} of its own effect")
+    if moved and max(share for _, share in moved) > ENTANGLED:
+        found.append(f"it clearly moves other traits, too: {_listed(moved)} of its own effect")
     brittle = [s.style for s in figures.styles if s.relative and s.relative.value < BRITTLE]
     if brittle:
         found.append(f"less than half of the effect is left in: {', '.join(brittle)}")
@@ -190,11 +195,45 @@ def _damage_doubts(figures: VectorFigures) -> list[str]:
                 found.append(
                     f"strength {sign} costs knowledge: {known.plain:.0%} right become {left:.0%}"
                 )
-    plain, steered = figures.cost_at(0.0), figures.cost_at(1.0)
-    if plain and steered and plain.repetition is not None and steered.repetition is not None:
-        rise = steered.repetition - plain.repetition
-        if rise > LOOPS:
-            found.append(f"answers repeat themselves: {rise * 100:.0f} points more 4-grams twice")
+    plain = figures.cost_at(0.0)
+    for strength in (1.0, -1.0):
+        steered = figures.cost_at(strength)
+        if plain and steered and plain.repetition is not None and steered.repetition is not None:
+            rise = steered.repetition - plain.repetition
+            if rise > LOOPS:
+                text = f"{rise * 100:.0f} points more 4-grams twice"
+                found.append(f"answers repeat themselves at strength {strength:g}: {text}")
+    return found
+
+
+def _moved(figures: VectorFigures) -> list[tuple[str, float]]:
+    """The other traits that clearly move, with the size as a share of the own change."""
+    side = figures.side_effects
+    own = next((abs(t.change.value) for t in side.traits if t.own), 0.0)
+    found = [
+        (t.trait, abs(t.change.value) / own)
+        for t in side.traits
+        if own and t.p_holm is not None and t.p_holm < SURE
+    ]
+    return sorted(found, key=lambda one: -one[1])
+
+
+def _listed(moved: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{trait} by {share:.0%}" for trait, share in moved)
+
+
+def _asides(figures: VectorFigures) -> list[str]:
+    """What is no reservation, but is told."""
+    found, known, moved = list[str](), figures.knowledge, _moved(figures)
+    if moved and max(share for _, share in moved) <= ENTANGLED:
+        found.append(f"it moves other traits a little: {_listed(moved)} of its own effect")
+    if known is not None and known.plain >= NEAR_CHANCE:
+        least = min(known.change_up.low, known.change_down.low)
+        if least < -KNOWLEDGE_LOSS and not any(
+            "costs knowledge" in x for x in _damage_doubts(figures)
+        ):
+            points = f"{-least * 100:.0f} points"
+            found.append(f"a loss of knowledge of up to {points} is not ruled out (n = {known.n})")
     return found
 
 
