@@ -127,7 +127,8 @@ def share_interval(hits: npt.ArrayLike, *, level: float = LEVEL) -> Interval:
     z = NormalDist().inv_cdf((1 + level) / 2)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(share, max(middle - half, 0.0), min(middle + half, 1.0), n, level)
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return Interval(share, min(low, share), max(high, share), n, level)
 
 
 def _bca(value: float, found: Floats, jack: Floats, level: float) -> tuple[float, float]:
