@@ -99,9 +99,7 @@ def open_source(
     if kept or by_torch:
         model = None
         if calibrate:
-            model = stack.enter_context(
-                _open.open_model(model_name, options, library, n_seq=_open.SIDE_BY_SIDE)
-            )
+            model = stack.enter_context(_open.open_to_measure(model_name, options, library))
         if not kept:
             return Source(torch, model, torch=torch)
         identity = model.identity if model else _identity(model_name, library)
@@ -109,15 +107,11 @@ def open_source(
     from convert.capture.llama import LlamaCapture
 
     opened, copy = copy_to_read(model_name, options, library)
-    model = stack.enter_context(
-        _open.open_model(opened, options, library, n_seq=_open.SIDE_BY_SIDE)
-    )
+    model = stack.enter_context(_open.open_to_measure(opened, options, library))
     capture = LlamaCapture(model)
     if calibrate and opened != model_name:
         # strengths are for the file that answers, not for its copy
-        model = stack.enter_context(
-            _open.open_model(model_name, options, library, n_seq=_open.SIDE_BY_SIDE)
-        )
+        model = stack.enter_context(_open.open_to_measure(model_name, options, library))
     return Source(capture, model if calibrate else None, copy, torch=torch)
 
 

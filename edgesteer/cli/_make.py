@@ -99,7 +99,7 @@ def _make(model: Model, name: str, trait: str, options: Mapping[str, Any]) -> No
         if opened != name:
             from convert.capture.llama import LlamaCapture
 
-            reader = _open.open_model(opened, options, library, n_seq=_open.SIDE_BY_SIDE)
+            reader = _open.open_to_measure(opened, options, library)
             capture = LlamaCapture(stack.enter_context(reader))
             meta = {"working_copy": str(copy)}
         advance = stack.enter_context(progress_bars())

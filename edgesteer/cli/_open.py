@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgesteer.library import Library
     from edgesteer.model import Model
 
-__all__ = ["SIDE_BY_SIDE", "open_model"]
+__all__ = ["SIDE_BY_SIDE", "open_model", "open_to_measure"]
 
 SIDE_BY_SIDE = 8
 """Answers that a measuring command writes at once: a batch costs less, and nobody waits for one."""
@@ -37,6 +37,11 @@ def open_model(name: str, options: Mapping[str, Any], library: Library, **more: 
         library=library,
         **more,
     )
+
+
+def open_to_measure(name: str, options: Mapping[str, Any], library: Library) -> Model:
+    """As open_model, for a command that measures."""
+    return open_model(name, options, library, n_seq=SIDE_BY_SIDE)
 
 
 def _tell_of_load() -> None:

@@ -66,9 +66,7 @@ def calibrate(vector: str, **options: Any) -> None:
     from edgesteer.names import looks_like_path
 
     library, out = Library(), options["out"]
-    with _open.open_model(
-        options["model"] or DEFAULT_MODEL, options, library, n_seq=_open.SIDE_BY_SIDE
-    ) as model:
+    with _open.open_to_measure(options["model"] or DEFAULT_MODEL, options, library) as model:
         old = library.load_vector(vector, model.identity)
         with progress_bars() as advance:
             new = find_strength(

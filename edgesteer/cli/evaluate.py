@@ -167,13 +167,9 @@ def _measured(vectors: tuple[str, ...], options: dict[str, Any], library: Librar
     model_name = options["model"] or DEFAULT_MODEL
     click.get_current_context().meta[MODEL] = options["model"]
     with ExitStack() as stack:
-        model = stack.enter_context(
-            _open.open_model(model_name, options, library, n_seq=_open.SIDE_BY_SIDE)
-        )
+        model = stack.enter_context(_open.open_to_measure(model_name, options, library))
         also = options["also"]
-        second = also and stack.enter_context(
-            _open.open_model(also, options, library, n_seq=_open.SIDE_BY_SIDE)
-        )
+        second = also and stack.enter_context(_open.open_to_measure(also, options, library))
         return measure(
             model,
             list(vectors),

@@ -168,9 +168,7 @@ def _run(
 
     opened, copy = copy_to_read(model_name, options, library)
     with ExitStack() as stack:
-        model = stack.enter_context(
-            _open.open_model(opened, options, library, n_seq=_open.SIDE_BY_SIDE)
-        )
+        model = stack.enter_context(_open.open_to_measure(opened, options, library))
         vector = library.load_vector(name, model.identity)
         model.bind(vector.with_(calibration=None))  # fits, or says why not
         work, asked = _work(library, name, vector, model, options)
@@ -288,7 +286,7 @@ def _apply(
     from edgesteer.names import looks_like_path
 
     with (
-        _open.open_model(model_name, options, library, n_seq=_open.SIDE_BY_SIDE) as model,
+        _open.open_to_measure(model_name, options, library) as model,
         progress_bars() as advance,
     ):
         made = baked(old, found.chosen, note)

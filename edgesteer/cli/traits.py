@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from edgesteer.cli._complete import traits as trait_or_file
 if TYPE_CHECKING:
     from convert.pairs import ContrastPairs, Side
 
-_WIDTH = 14
+_WIDTH = 16
 _EXAMPLE = 160
 
 
@@ -57,15 +58,20 @@ def traits(name: str | None, out: Path | None, as_json: bool) -> None:
     told = _facts(pairs, name)
     if out is not None:
         _write(name, out)
-        told["path"] = str(out)
-        if not as_json:
-            click.echo(out)
-        _show.note(f"next: edgesteer extract {shlex.quote(str(out))}")
-        if not as_json:
-            return
+        told["path"] = name = str(out)
     if as_json:
         _show.print_json(told)
-        return
+    elif out is not None:
+        click.echo(out)
+    else:
+        _print(told, pairs)
+    if out is not None or not as_json:
+        _show.note(f"next: edgesteer extract {shlex.quote(name)}")
+
+
+def _print(told: Mapping[str, Any], pairs: ContrastPairs) -> None:
+    from edgesteer.cli import _show
+
     _show.facts(
         [
             ("trait", told["name"]),
@@ -77,15 +83,14 @@ def traits(name: str | None, out: Path | None, as_json: bool) -> None:
             ("open questions", told["questions"]),
             ("score", told["score"] or "none: open answers are not scored"),
         ],
-        _WIDTH + 2,
+        _WIDTH,
     )
     first = pairs.pairs[0]
     click.echo()
     _show.facts(
         [("for example", f"+ {_text(first.positive)}"), ("", f"- {_text(first.negative)}")],
-        _WIDTH + 2,
+        _WIDTH,
     )
-    _show.note(f"next: edgesteer extract {shlex.quote(name)}")
 
 
 def _list(as_json: bool) -> None:
@@ -131,8 +136,6 @@ def _text(side: Side) -> str:
 
 
 def _write(name: str, out: Path) -> None:
-    from importlib import resources
-
     from edgesteer.atomic import write_atomic
     from edgesteer.errors import InputError
     from edgesteer.library import builtin_traits
@@ -149,5 +152,5 @@ def _write(name: str, out: Path) -> None:
         raise InputError(
             f"{own} is a built-in trait, whose vector yours would replace", f"-o my-{own}.toml"
         )
-    text = (resources.files("edgesteer") / "traits" / f"{name}.toml").read_text(encoding="utf-8")
+    text = builtin_traits()[name].read_text(encoding="utf-8")
     write_atomic(out, re.sub(r'(?m)^name = ".*"$', f'name = "{own}"', text, count=1))

@@ -20,10 +20,8 @@ __all__ = ["STEP", "Dial"]
 
 STEP = 0.1
 _POLL_S = 0.05
-_BRACKETS_ON, _BRACKETS_OFF = (
-    b"\x1b[?2004h",
-    b"\x1b[?2004l",
-)  # a paste says where it begins and ends
+_BRACKETS_ON = b"\x1b[?2004h"  # from here on a paste says where it begins and ends
+_BRACKETS_OFF = b"\x1b[?2004l"
 
 
 class Dial:

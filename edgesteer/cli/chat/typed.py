@@ -93,6 +93,6 @@ class Typed:
             elif c == "\x15":  # Ctrl-U
                 self.text = self.text[: self.text.rfind("\n") + 1]
             elif c == "\x17":  # Ctrl-W
-                self.text = re.sub(r"[^\s]*[ \t]*\Z", "", self.text)
+                self.text = re.sub(r"\S*[ \t]*\Z", "", self.text)
             elif c.isprintable():
                 self.text += c

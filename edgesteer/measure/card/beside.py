@@ -17,10 +17,10 @@ from edgesteer.measure.card.raw import KNOWLEDGE_SET, Condition
 from edgesteer.measure.card.styles import AGAINST, FOR
 from edgesteer.measure.stats import Interval
 
-_SURE = 0.05  # corrected p-value of a lead
+SURE = 0.05  # p-value corrected for the number of comparisons
 _DEARER = 1.5  # times the KL on own answers
 
-__all__ = ["Beside", "alternatives", "best_tool"]
+__all__ = ["SURE", "Beside", "alternatives", "best_tool"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def best_tool(found: Sequence[Beside]) -> str:
     fair = [one for one in reached if not _dearer(one, found[0])]
     dear = [one.kind for one in reached if one not in fair]
     besides = f"; {', '.join(dear)} cost its own answers more: not compared" if dear else ""
-    ahead = [one for one in fair if one.lead.low > 0 and (one.p_holm or 0.0) < _SURE]
+    ahead = [one for one in fair if one.lead.low > 0 and (one.p_holm or 0.0) < SURE]
     if ahead:
         best = max(ahead, key=lambda one: one.lead.value)
         return f"{best.kind} does more at equal damage: ahead of adding by {best.lead}{besides}"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgesteer.measure.card.beside import best_tool
+from edgesteer.measure.card.beside import SURE, best_tool
 from edgesteer.measure.card.styles import AGAINST, FOR
 from edgesteer.measure.card.summary import VectorFigures
 from edgesteer.measure.stats import Interval
@@ -31,7 +31,6 @@ KNOWLEDGE_LOSS = 0.05  # accuracy
 NEAR_CHANCE = 0.65  # share right; half is chance
 LOOPS = 0.15  # rise of the share of repeated 4-grams
 ENTANGLED = 0.5  # side effects / own effect
-SURE = 0.05  # p-value corrected for the number of traits
 BRITTLE = 0.5  # of the effect of the plain question
 
 #: For the page: what is counted against a vector.
@@ -191,7 +190,7 @@ def _damage_doubts(figures: VectorFigures) -> list[str]:
             ("1", known.change_up, known.up),
             ("-1", known.change_down, known.down),
         ):
-            if change.high < 0 and change.value < -KNOWLEDGE_LOSS:
+            if _falls(change):
                 found.append(
                     f"strength {sign} costs knowledge: {known.plain:.0%} right become {left:.0%}"
                 )
@@ -204,6 +203,11 @@ def _damage_doubts(figures: VectorFigures) -> list[str]:
                 text = f"{rise * 100:.0f} points more 4-grams twice"
                 found.append(f"answers repeat themselves at strength {strength:g}: {text}")
     return found
+
+
+def _falls(change: Interval) -> bool:
+    """Whether knowledge clearly falls by more than is let pass."""
+    return change.high < 0 and change.value < -KNOWLEDGE_LOSS
 
 
 def _moved(figures: VectorFigures) -> list[tuple[str, float]]:
@@ -229,9 +233,8 @@ def _asides(figures: VectorFigures) -> list[str]:
         found.append(f"it moves other traits a little: {_listed(moved)} of its own effect")
     if known is not None and known.plain >= NEAR_CHANCE:
         least = min(known.change_up.low, known.change_down.low)
-        if least < -KNOWLEDGE_LOSS and not any(
-            "costs knowledge" in x for x in _damage_doubts(figures)
-        ):
+        told = _falls(known.change_up) or _falls(known.change_down)
+        if least < -KNOWLEDGE_LOSS and not told:
             points = f"{-least * 100:.0f} points"
             found.append(f"a loss of knowledge of up to {points} is not ruled out (n = {known.n})")
     return found
